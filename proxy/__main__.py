@@ -1,0 +1,147 @@
+"""`codex-proxy`, or `python -m proxy`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from proxy.app import create_app
+from proxy.settings import Settings
+
+__all__ = ["main"]
+
+_EPILOG = """\
+environment:
+  CEREBRAS_API_KEY    the key (required); it is sent to CEREBRAS_BASE_URL and nowhere else
+  CEREBRAS_BASE_URL   where Cerebras is; default https://api.cerebras.ai/v1
+  CEREBRAS_MODEL      takes the place of OpenAI's own model names; default gpt-oss-120b
+
+example:
+  CEREBRAS_API_KEY=csk-... codex-proxy &
+  curl http://127.0.0.1:10001/health
+"""
+
+#: Seconds that open streams have to finish after SIGTERM.
+_GRACE = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; return the exit status.
+
+    2: something is wrong with what was asked for; 1: it could not be done.
+    """
+    settings = parse(sys.argv[1:] if argv is None else argv, os.environ)
+    config = uvicorn.Config(
+        create_app(settings),
+        # By name, so that a missing one is an error and not a slower proxy.
+        interface="asgi3",
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        print(f"codex-proxy: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    with listener:
+        host, port = listener.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        print(
+            f"codex-proxy: {settings.backend} ({settings.model}) on http://{address}",
+            file=sys.stderr,
+            flush=True,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings; where something is wrong, say what and exit with status 2."""
+    parser = argparse.ArgumentParser(
+        prog="codex-proxy",
+        description="Answer the Codex CLI's Responses requests from Cerebras' Chat Completions.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # A default from the environment is a string, so argparse checks it as it checks the flag.
+    parser.add_argument(
+        "--backend",
+        type=_backend,
+        default=environment.get("PROXY_BACKEND") or Settings.backend,
+        help="who answers: cerebras (also PROXY_BACKEND; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host",
+        default=environment.get("PROXY_HOST") or Settings.host,
+        help="address to listen on (also PROXY_HOST; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=environment.get("PROXY_PORT") or Settings.port,
+        help="port to listen on, 0 for a free one (also PROXY_PORT; default: %(default)s)",
+    )
+    arguments = parser.parse_args(argv)
+    api_key = environment.get("CEREBRAS_API_KEY", "").strip()
+    if not api_key:
+        parser.error("CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai")
+    base_url = environment.get("CEREBRAS_BASE_URL") or Settings.base_url
+    if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
+        parser.error(f"CEREBRAS_BASE_URL is no http(s) URL: {base_url!r}")
+    return Settings(
+        api_key=api_key,
+        base_url=base_url.rstrip("/"),
+        model=environment.get("CEREBRAS_MODEL") or Settings.model,
+        backend=arguments.backend,
+        host=arguments.host,
+        port=arguments.port,
+    )
+
+
+def _backend(text: str) -> str:
+    if text not in Settings.BACKENDS:
+        known = ", ".join(Settings.BACKENDS)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none; PROXY_BACKEND and --backend take {known}"
+        )
+    return text
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; PROXY_PORT and --port take 0 to 65535"
+        )
+    return int(text)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `OSError`, so that the fault is told in one sentence."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The server-sent-events wire format, incrementally: bytes in, events out, and back.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+Knows nothing of JSON or of providers. Bytes may arrive cut anywhere; the events are the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["ServerSentEvent", "ServerSentEventDecoder", "encode"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(NamedTuple):
+    """One dispatched event.
+
+    `data` keeps its bytes: a character cut by the transport is whole again here.
+    """
+
+    event: bytes
+    data: bytes
+
+
+class ServerSentEventDecoder:
+    """Decodes a byte stream. Each byte is looked at a bounded number of times, however it is cut.
+
+    At the end of input there is nothing to call: the specification discards an event that no
+    blank line has ended ("any pending data must be discarded").
+    """
+
+    __slots__ = ("_after_cr", "_at_start", "_buffer", "_searched")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._after_cr = False
+        self._at_start = True
+
+    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        """Return the events that `data` completes, in order."""
+        buffer = self._buffer
+        buffer += self._with_line_feeds(data)
+        end = buffer.rfind(b"\n\n", self._searched)
+        if end < 0:
+            self._searched = max(0, len(buffer) - 1)
+            return []
+        blocks = bytes(buffer[:end]).split(b"\n\n")
+        # The second line feed stays: it may be the first half of another blank line.
+        del buffer[: end + 1]
+        self._searched = 0
+        if self._at_start:
+            self._at_start = False
+            blocks[0] = blocks[0].removeprefix(_BOM)
+        return [event for block in blocks if (event := _parse(block)) is not None]
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """Return `data` with CR LF and CR as LF, also where a cut parted the CR LF."""
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data
+
+
+def _parse(block: bytes) -> ServerSentEvent | None:
+    """Return the event of the lines between two blank lines, None where they dispatch none."""
+    # What every provider sends: a single data line.
+    block = block.lstrip(b"\n")
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return ServerSentEvent(b"message", block[6:])
+    event = b""
+    data: list[bytes] = []
+    for line in block.split(b"\n"):
+        # "If the line starts with a U+003A COLON character (:), ignore the line": the field is "".
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            event = value
+    # "If the data buffer is an empty string, set the data buffer and the event type buffer to the
+    # empty string and return": without a data line nothing is dispatched (with an empty one it is).
+    return ServerSentEvent(event or b"message", b"\n".join(data)) if data else None
+
+
+def encode(event: str, data: bytes) -> bytes:
+    """Return one event as the Responses API frames it; `data` must be free of line breaks."""
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
