@@ -1,0 +1,131 @@
+"""The client's edge: sends a request as Codex does and takes down the answer, event by event."""
+
+from __future__ import annotations
+
+import functools
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+__all__ = ["Answer", "Event", "read_events", "send"]
+
+#: Seconds without a byte after which the proxy counts as hanging.
+_TIMEOUT: Final = httpx.Timeout(30)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a Responses stream as it stood on the wire."""
+
+    #: Counted from 0, as events, not as the stream itself numbers them.
+    number: int
+    #: The `event:` line; None where there was none.
+    name: str | None
+    #: The parsed `data:`; None where it is no JSON object.
+    data: dict[str, Any] | None
+    #: Its bytes, without the blank line.
+    raw: bytes
+    #: Milliseconds from the request to its last byte.
+    at: float = 0.0
+
+    @property
+    def type(self) -> str:
+        return str((self.data or {}).get("type", ""))
+
+    def __getitem__(self, name: str) -> Any:
+        return (self.data or {}).get(name)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back for one request."""
+
+    status: int
+    content_type: str
+    events: list[Event] = field(default_factory=list)
+    #: Bytes after the last blank line: an event that was cut.
+    rest: bytes = b""
+    #: What broke the connection, if anything did.
+    broken: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The start of the body, for a message about an answer that is no stream."""
+        return b"\n".join([event.raw for event in self.events] + [self.rest]).decode(
+            errors="replace"
+        )[:2000]
+
+
+def send(
+    url: str,
+    body: object,
+    *,
+    path: str = "/v1/responses",
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Answer:
+    """POST `body` as JSON to `url` + `path`; call `on_event` as each event arrives.
+
+    Raises `httpx.TransportError` where nothing answers at all; a connection that breaks later is
+    told in the answer.
+    """
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream",
+        # A client's own credential, which must not get any further than the proxy.
+        "authorization": "Bearer the-clients-own-credential",
+    }
+    content = json.dumps(body, ensure_ascii=False).encode()
+    start = time.perf_counter()
+    with (
+        httpx.Client(timeout=_TIMEOUT, trust_env=False, verify=_ssl_context()) as http,
+        http.stream("POST", url + path, content=content, headers=headers) as response,
+    ):
+        answer = Answer(response.status_code, response.headers.get("content-type", ""))
+        pending = b""
+        try:
+            for data in response.iter_raw():
+                at = (time.perf_counter() - start) * 1000
+                *blocks, pending = (pending + data).split(b"\n\n")
+                for block in blocks:
+                    event = _event(len(answer.events), block, at)
+                    answer.events.append(event)
+                    on_event(event)
+        except httpx.TransportError as error:
+            answer.broken = f"{type(error).__name__}: {error}"
+        answer.rest = pending
+    return answer
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """Return the one context; to make one takes as long as to play a cassette."""
+    return httpx.create_ssl_context()
+
+
+def read_events(stream: bytes) -> list[Event]:
+    """Return the events of a whole Responses stream."""
+    return [
+        _event(number, block, 0.0) for number, block in enumerate(stream.split(b"\n\n")) if block
+    ]
+
+
+def _event(number: int, block: bytes, at: float) -> Event:
+    """Return the event of a block of lines; strict: only what the Responses API sends."""
+    name: str | None = None
+    data: dict[str, Any] | None = None
+    for line in block.split(b"\n"):
+        field_name, _, value = line.partition(b": ")
+        if field_name == b"event":
+            name = value.decode(errors="replace")
+        elif field_name == b"data":
+            try:
+                parsed = json.loads(value)
+            except ValueError:
+                continue
+            data = parsed if isinstance(parsed, dict) else None
+    return Event(number, name, data, block, at)

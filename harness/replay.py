@@ -1,0 +1,127 @@
+"""One case: a cassette is the provider, its recorded requests are the client, the proxy is between.
+
+What comes out is the replay itself, for the snapshot, and its faults, each with its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness import rules, schema
+from harness.cassette import Cassette, InvalidCassette, open_cassette
+from harness.chat_stream import read_chat_stream
+from harness.client import send
+from harness.provider import Provider
+from harness.rules import Exchange, Fault
+from harness.transport import CassetteTransport, Pace, at_once
+
+__all__ = ["Replay", "case_name", "faults", "replay"]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What happened when a cassette was replayed through a proxy."""
+
+    name: str
+    exchanges: list[Exchange] = field(default_factory=list)
+    #: What the proxy sent to the provider, in order.
+    upstream_requests: list[Any] = field(default_factory=list)
+    #: Why a request upstream was in no recording.
+    misses: list[str] = field(default_factory=list)
+    #: Paths of the recorded requests that never came.
+    unplayed: list[str] = field(default_factory=list)
+    #: Why the proxy was not reached, if it was not.
+    unreached: str | None = None
+
+
+def case_name(path: Path) -> str:
+    """Return the name of a cassette: its folder, which is the backend, and its stem."""
+    return f"{path.parent.name}/{path.stem}"
+
+
+def replay(
+    path: Path, url: str, provider: Provider, *, pace: Callable[[], Pace] = lambda: at_once
+) -> Replay:
+    """Play the cassette at `path` through the proxy at `url`, whose provider is `provider`.
+
+    Raises `InvalidCassette`.
+    """
+    played = Replay(case_name(path))
+    with open_cassette(path) as cassette:
+        provider.play(CassetteTransport(cassette, pace=pace))
+        for number, response in enumerate(cassette.responses):
+            request = _client_request(path, response)
+            try:
+                answer = send(url, request["body"], path=request["path"])
+            except httpx.TransportError as error:
+                played.unreached = f"{url}: {error}"
+                break
+            said = read_chat_stream(response["body"]["string"])
+            where = f"cassettes/{played.name}.yaml, turn {number + 1}"
+            played.exchanges.append(Exchange(answer, said, where))
+        played.unplayed = list(_unplayed(cassette))
+    played.upstream_requests = provider.requests
+    played.misses = provider.misses
+    return played
+
+
+def faults(played: Replay) -> list[Fault]:
+    """Return everything that is wrong with a replay: first the edges, then schemas, then rules."""
+    found = list(_edge_faults(played))
+    for exchange in played.exchanges:
+        schema_faults = list(_schema_faults(exchange))
+        # A rule may take for granted what the schemas say.
+        found += schema_faults or rules.check(exchange)
+    return found
+
+
+def _edge_faults(played: Replay) -> Iterator[Fault]:
+    where = f"cassettes/{played.name}.yaml"
+    if played.unreached is not None:
+        yield Fault("edge/1", "the proxy is reached", "an answer", played.unreached, where)
+    for miss in played.misses:
+        requirement = "the request upstream is the recorded one"
+        yield Fault("edge/2", requirement, "a recorded request", miss, where)
+    for request in played.unplayed:
+        requirement = "every recorded interaction is played"
+        yield Fault("edge/3", requirement, request, "the proxy never sent it", where)
+    for number, request in enumerate(played.upstream_requests):
+        for schema_fault in schema.check(request, "chat/request.json"):
+            requirement = "nothing is sent that the provider would reject"
+            expected = "valid against schemas/chat/request.json"
+            place = f"{where}, request {number + 1}"
+            yield Fault("request/1", requirement, expected, str(schema_fault), place)
+
+
+def _schema_faults(exchange: Exchange) -> Iterator[Fault]:
+    for event in exchange.events:
+        if event.data is None:
+            continue  # framing/3 says it
+        for schema_fault in schema.check_event(event.data):
+            yield Fault(
+                "schema",
+                "every event is valid",
+                f"valid against schemas/responses/events/{event.type}.json",
+                str(schema_fault),
+                f"{exchange.where}, event {event.number} ({event.type})",
+            )
+
+
+def _client_request(path: Path, response: dict[str, Any]) -> dict[str, Any]:
+    try:
+        recorded = response["client_request"]
+        return {"path": recorded["path"], "body": json.loads(recorded["body"])}
+    except (KeyError, ValueError) as error:
+        raise InvalidCassette(f"{path}: has no client_request to send: {error!r}") from None
+
+
+def _unplayed(cassette: Cassette) -> Iterator[str]:
+    for index, request in enumerate(cassette.requests):
+        if not cassette.play_counts[index]:
+            yield f"{request.method} {request.path} (interaction {index + 1})"

@@ -1,0 +1,70 @@
+"""An ASGI application on a free loopback port, for as long as a `with` lasts."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+__all__ = ["BreakConnection", "LoopbackServer"]
+
+
+class BreakConnection(Exception):
+    """Raised by an application to break off its answer: the connection closes, unfinished."""
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], BreakConnection))
+
+
+# A break on purpose is no fault of the server's.
+logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
+
+
+class LoopbackServer:
+    """Serves `app` over real HTTP/1.1, one HTTP chunk for each body message."""
+
+    def __init__(self, app: Any) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """The server's root, without a slash at its end."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def __enter__(self) -> Self:
+        # Connections wait in the listener's backlog until the loop runs.
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+        self._listener.close()

@@ -1,0 +1,89 @@
+"""The subject: the proxy under test, reached by URL alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+__all__ = ["OwnProxy", "SubjectFailed"]
+
+#: Seconds that the proxy has from its start to its first healthy answer.
+_START: Final = 15.0
+
+
+class SubjectFailed(RuntimeError):
+    """The proxy could not be started; the message has what it said."""
+
+
+class OwnProxy:
+    """This repository's proxy, a process of its own, in front of the provider at `base_url`."""
+
+    def __init__(self, base_url: str, *, api_key: str = "conformance") -> None:
+        self._environment = {
+            # Only what a process needs: no key of the person who runs this gets in.
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PROXY_PORT": "0",
+            "CEREBRAS_API_KEY": api_key,
+            "CEREBRAS_BASE_URL": base_url,
+        }
+        self._process: subprocess.Popen[str] | None = None
+        self._said: list[str] = []
+        #: Its root, without a slash at the end; known once it runs.
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "proxy"],
+            env=self._environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stderr is not None
+        first = self._process.stderr.readline()
+        self._said.append(first)
+        # Read on, so that its pipe never fills.
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        self.url = first.rpartition(" on ")[2].strip()
+        try:
+            health = httpx.get(f"{self.url}/health", timeout=_START)
+            health.raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self.__exit__(None, None, None)
+            raise SubjectFailed(f"the proxy did not start: {error}\n{self.said}") from error
+        return self
+
+    @property
+    def said(self) -> str:
+        """Everything that the proxy printed so far."""
+        return "".join(self._said)
+
+    def _listen(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._said.append(line)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listening.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()

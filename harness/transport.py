@@ -1,0 +1,177 @@
+"""An httpx transport that records through a cassette, or replays from it, without buffering.
+
+Bytes pass on as they come, in either direction: whoever reads the stream sees the chunks and the
+times of the wire. What ends a stream early is recorded as well, and replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import httpx
+from vcr.errors import CannotOverwriteExistingCassetteException
+from vcr.request import Request as RecordedRequest
+
+from harness.cassette import Cassette, chunks_of
+
+__all__ = ["CassetteTransport", "Miss", "Pace", "as_recorded", "at_once"]
+
+#: Awaited before each chunk, with its number and its milliseconds since the request.
+Pace = Callable[[int, float], Awaitable[None]]
+
+#: A request that is in no recording; its message has the difference to the nearest one.
+Miss = CannotOverwriteExistingCassetteException
+
+#: Headers that are kept. The rest may be a secret, or changes with every run.
+_KEPT_REQUEST_HEADERS: Final = frozenset({"accept", "content-type"})
+_KEPT_RESPONSE_HEADERS: Final = frozenset({"content-type", "retry-after"})
+_KEPT_PREFIX: Final = "x-ratelimit-"
+
+_ERRORS: Final[Mapping[str, type[httpx.TransportError]]] = {
+    "cut": httpx.RemoteProtocolError,
+    "reset": httpx.ReadError,
+    "timeout": httpx.ReadTimeout,
+    "abandoned": httpx.RemoteProtocolError,
+}
+
+
+async def at_once(number: int, milliseconds: float) -> None:
+    """Replay without waiting."""
+
+
+def as_recorded(*, speed: float = 1.0) -> Pace:
+    """Return a pace that replays one stream at its recorded times, divided by `speed`."""
+    start = time.perf_counter()
+
+    async def pace(number: int, milliseconds: float) -> None:
+        await asyncio.sleep(start + milliseconds / 1000 / speed - time.perf_counter())
+
+    return pace
+
+
+class CassetteTransport(httpx.AsyncBaseTransport):
+    """Answers from `cassette`; what is not in it goes to `inner`, and into the cassette.
+
+    `pace` is asked for each replayed stream anew. Raises `Miss` where there is no `inner`.
+    """
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        inner: httpx.AsyncBaseTransport | None = None,
+        *,
+        pace: Callable[[], Pace] = lambda: at_once,
+    ) -> None:
+        self._cassette = cassette
+        self._inner = inner
+        self._pace = pace
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        body = await request.aread()
+        recorded = RecordedRequest(
+            request.method,
+            str(request.url),
+            body,
+            _kept(request.headers, _KEPT_REQUEST_HEADERS),
+        )
+        if self._inner is not None:
+            return await self._record(request, recorded)
+        if not self._cassette.can_play_response_for(recorded):
+            raise Miss(cassette=self._cassette, failed_request=recorded)
+        return _replay(self._cassette.play_response(recorded), self._pace())
+
+    async def _record(self, request: httpx.Request, recorded: RecordedRequest) -> httpx.Response:
+        assert self._inner is not None
+        start = time.perf_counter()
+        answer = await self._inner.handle_async_request(request)
+
+        def append(body: bytes, chunks: list[list[float]], end: str) -> None:
+            reason = answer.extensions.get("reason_phrase", b"").decode()
+            headers = _kept(answer.headers, _KEPT_RESPONSE_HEADERS)
+            self._cassette.append(
+                recorded,
+                {
+                    "status": {"code": answer.status_code, "message": reason},
+                    "headers": {name: [value] for name, value in headers.items()},
+                    "body": {"string": body},
+                    "stream": {"chunks": chunks, "end": end},
+                },
+            )
+
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        answer.stream = _Recording(answer.stream, start, append)
+        return answer
+
+    async def aclose(self) -> None:
+        if self._inner is not None:
+            await self._inner.aclose()
+
+
+class _Recording(httpx.AsyncByteStream):
+    """A stream that passes on what it reads, and remembers it."""
+
+    def __init__(
+        self,
+        stream: httpx.AsyncByteStream,
+        start: float,
+        append: Callable[[bytes, list[list[float]], str], None],
+    ) -> None:
+        self._stream = stream
+        self._start = start
+        self._append = append
+        self._body = bytearray()
+        self._chunks: list[list[float]] = []
+        self._end = "abandoned"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                milliseconds = round((time.perf_counter() - self._start) * 1000, 1)
+                self._chunks.append([milliseconds, len(chunk)])
+                self._body += chunk
+                yield chunk
+            self._end = "complete"
+        except httpx.TransportError as error:
+            self._end = next(
+                (end for end, kind in _ERRORS.items() if isinstance(error, kind)), "cut"
+            )
+            raise
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        self._append(bytes(self._body), self._chunks, self._end)
+
+
+def _replay(response: Mapping[str, Any], pace: Pace) -> httpx.Response:
+    return httpx.Response(
+        response["status"]["code"],
+        headers=[(name, value) for name, values in response["headers"].items() for value in values],
+        stream=_Replay(response, pace),
+    )
+
+
+class _Replay(httpx.AsyncByteStream):
+    """A recorded stream, chunk by chunk, with its end."""
+
+    def __init__(self, response: Mapping[str, Any], pace: Pace) -> None:
+        self._response = response
+        self._pace = pace
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for number, (milliseconds, chunk) in enumerate(chunks_of(self._response)):
+            await self._pace(number, milliseconds)
+            yield chunk
+        end = self._response["stream"]["end"]
+        if end != "complete":
+            raise _ERRORS[end](f"the recorded stream ends here: {end}")
+
+
+def _kept(headers: httpx.Headers, names: frozenset[str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in headers.items()
+        if name in names or name.startswith(_KEPT_PREFIX)
+    }

@@ -1,0 +1,124 @@
+"""Deliberately broken proxies: real servers in front of the real proxy, each spoils one thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from harness.client import read_events
+from harness.server import LoopbackServer
+
+Data = dict[str, Any]
+#: Takes the events' data and returns them spoilt.
+Spoil = Callable[[list[Data]], list[Data]]
+
+
+def unspoilt(events: list[Data]) -> list[Data]:
+    return events
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a broken proxy does to the answers of the real one."""
+
+    #: The events; they are numbered anew after it.
+    events: Spoil = unspoilt
+    #: The events, their numbers included.
+    numbered: Spoil = unspoilt
+    #: The bytes of the whole body.
+    body: Callable[[bytes], bytes] = bytes
+    content_type: str = "text/event-stream; charset=utf-8"
+
+
+class Mutant(LoopbackServer):
+    """Asks the proxy at `url`, spoils its answer as `mutation` says, and sends that on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(self._app)
+        self._proxy = url
+        self.mutation = Mutation()
+
+    async def _app(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
+            answer = await http.post(self._proxy + scope["path"], content=body)
+        mutation = self.mutation
+        events = mutation.events([dict(event.data or {}) for event in read_events(answer.content)])
+        for number, event in enumerate(events):
+            event["sequence_number"] = number
+        spoilt = b"".join(
+            f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            for event in mutation.numbered(events)
+        )
+        headers = [(b"content-type", mutation.content_type.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": mutation.body(spoilt)})
+
+
+# --- ways to spoil -------------------------------------------------------------------------------
+
+
+def without(kind: str, *, item: str | None = None) -> Spoil:
+    """Drop the first event of this type (about an item of that type), where there is one."""
+
+    def spoil(events: list[Data]) -> list[Data]:
+        for index, event in enumerate(events):
+            if event["type"] == kind and (item is None or event["item"]["type"] == item):
+                return events[:index] + events[index + 1 :]
+        return events
+
+    return spoil
+
+
+def doubled(kind: str) -> Spoil:
+    """Repeat the first event of this type."""
+
+    def spoil(events: list[Data]) -> list[Data]:
+        index = next(index for index, event in enumerate(events) if event["type"] == kind)
+        return [*events[: index + 1], dict(events[index]), *events[index + 1 :]]
+
+    return spoil
+
+
+def with_last(change: Callable[[Data], None]) -> Spoil:
+    """Change the terminal event."""
+
+    def spoil(events: list[Data]) -> list[Data]:
+        change(events[-1])
+        return events
+
+    return spoil
+
+
+def with_each(kind: str, change: Callable[[Data], None]) -> Spoil:
+    """Change each event of this type."""
+
+    def spoil(events: list[Data]) -> list[Data]:
+        for event in events:
+            if event["type"] == kind:
+                change(event)
+        return events
+
+    return spoil
+
+
+def with_text(old: str, new: str) -> Spoil:
+    """Say something else, and consistently so."""
+
+    def spoil(events: list[Data]) -> list[Data]:
+        spoilt: list[Data] = json.loads(json.dumps(events).replace(old, new))
+        return spoilt
+
+    return spoil

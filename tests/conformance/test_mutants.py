@@ -1,0 +1,132 @@
+"""Each rule catches the proxy that breaks it, and nothing catches the proxy that breaks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.provider import Provider
+from harness.replay import faults, replay
+from harness.rules import RULES
+from harness.subject import OwnProxy
+from tests.cassettes import cerebras
+from tests.conformance.mutants import (
+    Mutant,
+    Mutation,
+    doubled,
+    with_each,
+    with_last,
+    with_text,
+    without,
+)
+
+
+def _end_incomplete(event: dict[str, Any]) -> None:
+    event["type"] = "response.incomplete"
+    details = {"reason": "max_output_tokens"}
+    event["response"] |= {"status": "incomplete", "incomplete_details": details}
+
+
+def _shift_output_index(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**event, "output_index": event["output_index"] + 1} if "output_index" in event else event
+        for event in events
+    ]
+
+
+def _misplace(event: dict[str, Any]) -> None:
+    event["output_index"] += 7
+
+
+def _skip_a_number(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for event in events[3:]:
+        event["sequence_number"] += 1
+    return events
+
+
+#: A rule, the cassette on which it is broken, how, and which rules it takes along.
+MUTANTS: dict[str, tuple[str, Mutation, set[str]]] = {
+    "framing/1": ("hello", Mutation(content_type="application/json"), set()),
+    "framing/2": (
+        "hello",
+        Mutation(body=lambda body: body.replace(b"event: response.c", b"event: c")),
+        set(),
+    ),
+    "framing/3": ("hello", Mutation(body=lambda body: body[:-2]), {"lifecycle/2"}),
+    "lifecycle/1": ("hello", Mutation(without("response.created")), set()),
+    "lifecycle/2": ("hello", Mutation(doubled("response.completed")), set()),
+    "lifecycle/3": (
+        "hello",
+        Mutation(with_last(lambda event: event["response"].update(id="resp_other"))),
+        set(),
+    ),
+    "lifecycle/4": ("hello", Mutation(with_last(_end_incomplete)), set()),
+    "sequence/1": ("hello", Mutation(numbered=_skip_a_number), set()),
+    "items/1": ("hello", Mutation(without("response.output_item.added", item="message")), set()),
+    "items/2": (
+        "create-file",
+        Mutation(without("response.output_item.done", item="function_call")),
+        {"calls/1", "items/5"},
+    ),
+    "items/3": ("hello", Mutation(with_each("response.output_text.delta", _misplace)), set()),
+    "items/4": ("hello", Mutation(_shift_output_index), set()),
+    "items/5": (
+        "hello",
+        Mutation(with_last(lambda event: event["response"].update(output=[]))),
+        set(),
+    ),
+    "deltas/1": ("hello", Mutation(without("response.output_text.delta")), set()),
+    "text/1": ("hello", Mutation(with_text("Hello", "HELLO")), set()),
+    "reasoning/1": ("hello", Mutation(with_text("greeti", "GREETI")), set()),
+    "calls/1": ("parallel-calls", Mutation(with_text("a1b2c3d4e", "call_a1b2c3d4e")), set()),
+    "usage/1": (
+        "hello",
+        Mutation(with_last(lambda event: event["response"]["usage"].update(input_tokens=1))),
+        set(),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def mutant(proxy: OwnProxy) -> Iterator[Mutant]:
+    with Mutant(proxy.url) as mutant:
+        yield mutant
+
+
+def test_every_rule_has_a_mutant() -> None:
+    assert sorted(MUTANTS) == sorted(RULES)
+
+
+@pytest.mark.parametrize("rule", sorted(MUTANTS))
+def test_the_rule_catches_its_mutant(rule: str, provider: Provider, mutant: Mutant) -> None:
+    cassette, mutant.mutation, follows = MUTANTS[rule]
+    assert _caught(cassette, provider, mutant) == {rule} | follows
+
+
+@pytest.mark.parametrize("cassette", ["hello", "create-file", "parallel-calls"])
+def test_nothing_is_caught_where_nothing_is_broken(
+    cassette: str, provider: Provider, mutant: Mutant
+) -> None:
+    mutant.mutation = Mutation()
+    assert _caught(cassette, provider, mutant) == set()
+
+
+def test_a_field_that_is_missing_is_named(provider: Provider, mutant: Mutant) -> None:
+    def nameless(event: dict[str, Any]) -> None:
+        if event["item"]["type"] == "function_call":
+            del event["item"]["arguments"]
+
+    mutant.mutation = Mutation(with_each("response.output_item.done", nameless))
+    path = cerebras("create-file")
+    fault = faults(replay(path, mutant.url, provider))[0]
+
+    assert fault.rule == "schema"
+    assert fault.actual == "$.item: 'arguments' is a required property"
+    assert "cassettes/cerebras/create-file.yaml, turn 1, event" in fault.where
+
+
+def _caught(cassette: str, provider: Provider, mutant: Mutant) -> set[str]:
+    path = cerebras(cassette)
+    return {fault.rule for fault in faults(replay(path, mutant.url, provider))}
