@@ -58,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InvalidCassette, SubjectFailed, LookupError) as error:
         print(f"conformance: {error.args[0]}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read it has seen enough (`| head`); nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("conformance: interrupted; no cassette was changed halfway", file=sys.stderr)
         return 130
@@ -76,7 +80,9 @@ def _run(arguments: argparse.Namespace) -> int:
             found = faults(replay(path, proxy.url, provider))
             print(f"{'FAILED' if found else 'ok':<8}{case_name(path)}")
             for fault in found:
-                print(f"\n{fault}\n")
+                print(f"\n{fault}")
+            if found:
+                print()
             failed += bool(found)
     print(f"{len(paths) - failed} of {len(paths)} cassettes conform")
     return 1 if failed else 0

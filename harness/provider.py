@@ -7,18 +7,23 @@ transport asks the real provider, or the emulator, and the bytes pass through as
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import threading
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
 
 from harness.server import BreakConnection, LoopbackServer
-from harness.transport import Miss
+from harness.transport import Miss, difference
 
 __all__ = ["MISS_STATUS", "Provider"]
 
 #: No real provider's status: a request that is in no recording cannot be taken for an answer.
 MISS_STATUS: Final = 599
+
+#: Seconds that an answer under way is waited for.
+_PATIENCE: Final = 10.0
 
 #: What belongs to one hop, or is set anew by the server.
 _HOP_BY_HOP: Final = frozenset(
@@ -38,6 +43,8 @@ class Provider(LoopbackServer):
         super().__init__(self._app)
         self._transport = transport
         self._upstream = httpx.URL(upstream)
+        self._open = 0
+        self._settled = threading.Condition()
         #: Bodies of the requests that came, as JSON where they are.
         self.requests: list[Any] = []
         #: What is wrong with those that are in no recording.
@@ -48,11 +55,20 @@ class Provider(LoopbackServer):
         """What the proxy under test gets as its provider's base URL."""
         return f"{self.url}/v1"
 
+    def settle(self) -> None:
+        """Wait until no answer is under way: a client may have all of it a moment before."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._open == 0, timeout=_PATIENCE)
+
     def play(self, transport: httpx.AsyncBaseTransport) -> None:
         """Answer from `transport` from now on, and forget what came before."""
         self._transport = transport
         self.requests = []
         self.misses = []
+
+    async def _stop(self) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
 
     async def _app(
         self,
@@ -67,13 +83,33 @@ class Provider(LoopbackServer):
             if not message.get("more_body"):
                 break
         self.requests.append(_parsed(bytes(body)))
+        with self._answering():
+            await self._play(scope, bytes(body), send)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with self._settled:
+            self._open += 1
+        try:
+            yield
+        finally:
+            with self._settled:
+                self._open -= 1
+                self._settled.notify_all()
+
+    async def _play(
+        self,
+        scope: MutableMapping[str, Any],
+        body: bytes,
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
         request = httpx.Request(
             scope["method"],
             self._upstream.copy_with(
                 path=self._upstream.path + scope["path"].removeprefix("/v1"),
             ),
             headers=_end_to_end(scope["headers"]),
-            content=bytes(body),
+            content=body,
         )
         answer = await self._answer(request)
         await send(
@@ -99,11 +135,11 @@ class Provider(LoopbackServer):
         try:
             return await self._transport.handle_async_request(request)
         except Miss as miss:
-            self.misses.append(str(miss))
+            self.misses.append(difference(miss))
         except httpx.TransportError as error:
             self.misses.append(f"{request.url} cannot be reached: {error}")
         # The error of a provider, in its own shape, so that the proxy passes the reason on.
-        content = {"message": f"conformance: {self.misses[-1]}", "type": "conformance"}
+        content = {"message": self.misses[-1], "type": "conformance"}
         return httpx.Response(MISS_STATUS, json=content)
 
 

@@ -77,6 +77,7 @@ def record(
             answer = send(
                 proxy.url, body, path=_PATH, on_event=functools.partial(on_event, number + 1)
             )
+            provider.settle()
             _check(answer, cassette, provider, number)
             cassette.responses[number]["client_request"] = _client_request(body)
             if not conversation.take(answer.events, turn):

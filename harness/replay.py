@@ -72,8 +72,13 @@ def replay(
 
 
 def faults(played: Replay) -> list[Fault]:
-    """Return everything that is wrong with a replay: first the edges, then schemas, then rules."""
+    """Return what is wrong with a replay: first the edges, then schemas, then rules.
+
+    Where the proxy asked for something that is not recorded, the rest only follows from it.
+    """
     found = list(_edge_faults(played))
+    if played.misses:
+        return found
     for exchange in played.exchanges:
         schema_faults = list(_schema_faults(exchange))
         # A rule may take for granted what the schemas say.
@@ -88,7 +93,7 @@ def _edge_faults(played: Replay) -> Iterator[Fault]:
     for miss in played.misses:
         requirement = "the request upstream is the recorded one"
         yield Fault("edge/2", requirement, "a recorded request", miss, where)
-    for request in played.unplayed:
+    for request in () if played.misses else played.unplayed:
         requirement = "every recorded interaction is played"
         yield Fault("edge/3", requirement, request, "the proxy never sent it", where)
     for number, request in enumerate(played.upstream_requests):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,18 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 
+class _Server(uvicorn.Server):
+    """A server that calls `on_stop` when its last connection is closed, in its own loop."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await self._on_stop()
+
+
 class LoopbackServer:
     """Serves `app` over real HTTP/1.1, one HTTP chunk for each body message."""
 
@@ -43,10 +56,13 @@ class LoopbackServer:
             date_header=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, self._stop)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
         )
+
+    async def _stop(self) -> None:
+        """Let go of what belongs to the server's loop; for subclasses that hold something."""
 
     @property
     def url(self) -> str:

@@ -12,18 +12,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx
-from vcr.errors import CannotOverwriteExistingCassetteException
+from vcr.errors import CannotOverwriteExistingCassetteException as Miss
 from vcr.request import Request as RecordedRequest
 
 from harness.cassette import Cassette, chunks_of
 
-__all__ = ["CassetteTransport", "Miss", "Pace", "as_recorded", "at_once"]
+__all__ = ["CassetteTransport", "Miss", "Pace", "as_recorded", "at_once", "difference"]
 
 #: Awaited before each chunk, with its number and its milliseconds since the request.
 Pace = Callable[[int, float], Awaitable[None]]
-
-#: A request that is in no recording; its message has the difference to the nearest one.
-Miss = CannotOverwriteExistingCassetteException
 
 #: Headers that are kept. The rest may be a secret, or changes with every run.
 _KEPT_REQUEST_HEADERS: Final = frozenset({"accept", "content-type"})
@@ -55,7 +52,8 @@ def as_recorded(*, speed: float = 1.0) -> Pace:
 class CassetteTransport(httpx.AsyncBaseTransport):
     """Answers from `cassette`; what is not in it goes to `inner`, and into the cassette.
 
-    `pace` is asked for each replayed stream anew. Raises `Miss` where there is no `inner`.
+    `pace` is asked for each replayed stream anew. Where there is no `inner`, a request that is in
+    no recording that is left raises `Miss`; `difference` says how it differs.
     """
 
     def __init__(
@@ -167,6 +165,20 @@ class _Replay(httpx.AsyncByteStream):
         end = self._response["stream"]["end"]
         if end != "complete":
             raise _ERRORS[end](f"the recorded stream ends here: {end}")
+
+
+def difference(miss: Miss) -> str:
+    """Return what tells the request of `miss` from the recording that is nearest to it."""
+    request = miss.failed_request
+    what = f"{request.method} {request.path}"
+    if miss.reason == "already_played":
+        return f"{what} came once more than it was recorded"
+    described = [
+        "\n".join(f"{matcher}:\n{message}" for matcher, message in failed)
+        for _, _, failed in miss.similar_requests
+    ]
+    nearest = min(described, key=len, default="nothing like it was recorded")
+    return f"{what} is in no recording; the nearest differs in {nearest}"
 
 
 def _kept(headers: httpx.Headers, names: frozenset[str]) -> dict[str, str]:

@@ -7,8 +7,8 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
+import httpx
 import uvicorn
 
 from proxy.app import create_app
@@ -99,8 +99,10 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     api_key = environment.get("CEREBRAS_API_KEY", "").strip()
     if not api_key:
         parser.error("CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai")
+    if not (api_key.isascii() and api_key.isprintable()):
+        parser.error("CEREBRAS_API_KEY has characters that no key has; was it copied whole?")
     base_url = environment.get("CEREBRAS_BASE_URL") or Settings.base_url
-    if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
+    if not _is_url(base_url):
         parser.error(f"CEREBRAS_BASE_URL is no http(s) URL: {base_url!r}")
     return Settings(
         api_key=api_key,
@@ -110,6 +112,14 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         host=arguments.host,
         port=arguments.port,
     )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+        return url.scheme in {"http", "https"} and bool(url.host)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 def _backend(text: str) -> str:
@@ -131,7 +141,11 @@ def _port(text: str) -> int:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raises `OSError`, so that the fault is told in one sentence."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(0, "no such name") from None
+    family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

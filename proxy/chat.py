@@ -13,6 +13,7 @@ import msgspec
 
 __all__ = [
     "DONE",
+    "NOT_JSON",
     "AssistantMessage",
     "Choice",
     "Chunk",
@@ -37,6 +38,9 @@ __all__ = [
 
 #: Ends a stream where the provider says so; Cerebras did not before 2026.
 DONE: Final = b"[DONE]"
+
+#: What decoding can raise: for JSON of another shape, no JSON, no UTF-8, and a thousand brackets.
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # --- request -------------------------------------------------------------------------------------
@@ -155,9 +159,9 @@ class CompletionTokensDetails(msgspec.Struct):
 class Usage(msgspec.Struct):
     """Tokens; `completion_tokens` includes reasoning."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
 
@@ -169,7 +173,7 @@ class Error(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    choices: list[Choice] = []
+    choices: list[Choice] | None = None
     #: In the final chunk (Cerebras), or in one of its own with no choices (others).
     usage: Usage | None = None
     #: A failure in mid-stream comes as `{"error": {...}, "status_code": 429}`.
@@ -200,7 +204,7 @@ _error_decoder = msgspec.json.Decoder(ErrorBody)
 
 
 def decode_chunk(data: bytes) -> Chunk:
-    """Return the chunk in one event's data; raises `msgspec.DecodeError` where it is none."""
+    """Return the chunk in one event's data; raises one of `NOT_JSON` where it is none."""
     return _chunk_decoder.decode(data)
 
 
@@ -208,5 +212,5 @@ def decode_error(body: bytes) -> ErrorBody:
     """Return the error in an answer's body; whatever is no such JSON becomes an empty error."""
     try:
         return _error_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return ErrorBody()

@@ -107,17 +107,22 @@ class ResponseStream:
         if event.data == chat.DONE:
             self._end_of_input()
             return
+        if not event.data:
+            return
         try:
             chunk = chat.decode_chunk(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except chat.NOT_JSON:
             quoted = event.data[:_QUOTED].decode(errors="replace")
             self._fail(Failure.of_protocol(f"sent what is no chat completion chunk: {quoted!r}"))
             return
-        if chunk.choices:
-            for choice in chunk.choices:
-                self._receive_choice(choice)
-        elif (failure := Failure.of_event(event.data)) is not None:
-            self._fail(failure)
+        if chunk.error is not None or not chunk.choices:
+            # Before the choices: an error that comes with a finish reason is an error.
+            failure = Failure.of_event(event.data)
+            if failure is not None:
+                self._fail(failure)
+                return
+        for choice in chunk.choices or ():
+            self._receive_choice(choice)
         if chunk.usage is not None:
             self._usage = _usage(chunk.usage)
             if self._state is _State.FINISHED:
@@ -179,7 +184,7 @@ class ResponseStream:
 
     def _complete(self) -> None:
         """End the response as the provider has finished it."""
-        if any(call.item is None for call in self._calls):
+        if self._incomplete is None and any(call.item is None for call in self._calls):
             self._end_failed(Failure.of_protocol("sent a tool call without a name"))
             return
         open_items: list[OpenItem] = [] if self._writing is None else [self._writing]
@@ -256,6 +261,9 @@ class _Call:
         """Tell whether `fragment` belongs to this call, rather than to one before or a new one."""
         if fragment.id and self.id and fragment.id != self.id:
             return False
+        if fragment.index is None and not fragment.id:
+            # Nothing but a second name tells a new call from more of the last one.
+            return not (self.name and fragment.function and fragment.function.name)
         return fragment.index is None or fragment.index == self.index
 
     def receive(self, fragment: chat.ToolCallDelta) -> None:
@@ -272,12 +280,20 @@ class _Call:
 
 
 def _usage(usage: chat.Usage) -> responses.Usage:
-    cached = usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens
-    reasoning = usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens
+    prompt_details = usage.prompt_tokens_details or chat.PromptTokensDetails()
+    completion_details = usage.completion_tokens_details or chat.CompletionTokensDetails()
+    prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
     return responses.Usage(
-        input_tokens=usage.prompt_tokens,
-        input_tokens_details=responses.InputTokensDetails(cached or 0),
-        output_tokens=usage.completion_tokens,
-        output_tokens_details=responses.OutputTokensDetails(reasoning or 0),
-        total_tokens=usage.total_tokens or usage.prompt_tokens + usage.completion_tokens,
+        input_tokens=prompt,
+        input_tokens_details=responses.InputTokensDetails(_count(prompt_details.cached_tokens)),
+        output_tokens=completion,
+        output_tokens_details=responses.OutputTokensDetails(
+            _count(completion_details.reasoning_tokens)
+        ),
+        total_tokens=_count(usage.total_tokens) or prompt + completion,
     )
+
+
+def _count(tokens: int | None) -> int:
+    """Return a number of tokens: Codex takes a missing or negative one for a broken stream."""
+    return max(tokens or 0, 0)

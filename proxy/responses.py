@@ -172,6 +172,8 @@ def _as_invalid_request(path: str = "") -> Iterator[None]:
         raise InvalidRequest(f"Invalid request{where}: {message}.", param) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deep.") from None
 
 
 # --- response ------------------------------------------------------------------------------------

@@ -48,8 +48,7 @@ class ServerSentEventDecoder:
             self._searched = max(0, len(buffer) - 1)
             return []
         blocks = bytes(buffer[:end]).split(b"\n\n")
-        # The second line feed stays: it may be the first half of another blank line.
-        del buffer[: end + 1]
+        del buffer[: end + 2]
         self._searched = 0
         if self._at_start:
             self._at_start = False

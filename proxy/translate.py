@@ -43,10 +43,13 @@ def translate(request: responses.Request, *, model: str) -> chat.Request:
     Raises `responses.InvalidRequest` where an item or a tool has a wrong type or lacks a field.
     """
     model = model if _OPENAI_MODEL.match(request.model) else request.model
+    messages = list(_messages(request))
+    if not messages:
+        raise responses.InvalidRequest("There is nothing to answer in the input.", "input")
     tools = list(_tools(request))
     return chat.Request(
         model=model,
-        messages=list(_messages(request)),
+        messages=messages,
         stream=True,
         tools=tools or None,
         tool_choice=_tool_choice(request.tool_choice) if tools else None,
@@ -102,7 +105,7 @@ def _messages(request: responses.Request) -> Iterator[chat.Message]:
     for item in items:
         match item:
             case responses.Reasoning():
-                turn.reasoning += [_text(item.content or item.summary)]
+                turn.reasoning += filter(None, [_text(item.content or item.summary)])
             case responses.FunctionCall():
                 function = chat.FunctionCall(name=item.name, arguments=item.arguments)
                 turn.calls.append(chat.ToolCall(id=item.call_id, function=function))

@@ -51,11 +51,10 @@ class Fault:
     where: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.rule}  {self.requirement}\n"
-            f"    Expected: {self.expected}\n"
-            f"    Actual:   {self.actual}\n"
-            f"    Where:    {self.where}"
+        lines = {"Expected": self.expected, "Actual": self.actual, "Where": self.where}
+        return f"{self.rule}  {self.requirement}" + "".join(
+            f"\n    {name + ':':<10}" + text.replace("\n", "\n" + " " * 14)
+            for name, text in lines.items()
         )
 
 

@@ -1,0 +1,386 @@
+"""The file: what is recorded comes back, stands there to be read, and is vcrpy's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import vcr
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from vcr.record_mode import RecordMode
+
+from harness.cassette import (
+    InvalidCassette,
+    chunks_of,
+    digest,
+    open_cassette,
+    provenance,
+)
+from tests.cassettes import FOLDER
+from tests.unit.harness.handmade import request, response, write
+
+RECORDED = sorted(FOLDER.rglob("*.yaml"))
+
+#: What YAML drops, folds, reads as a line break or takes for markup of its own.
+TRAPS = [
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\ufeff",
+    "\r",
+    "\r\n",
+    "\n",
+    "\t",
+    " ",
+    "  ",
+    "---",
+    "...",
+    "#",
+]
+TRAPS += [": ", "- ", "|", ">", "'", '"', "\\", "%", "!", "&", "*", "{", "null", "\x00", "\x7f"]
+
+traps = st.lists(st.sampled_from(TRAPS) | st.text(max_size=5)).map("".join)
+
+
+def body_after(path: Path) -> Any:
+    """Return the body of the only response in the file."""
+    with open_cassette(path) as cassette:
+        return cassette.responses[0]["body"]["string"]
+
+
+def request_after(path: Path) -> Any:
+    """Return the body of the only request in the file."""
+    with open_cassette(path) as cassette:
+        return cassette.requests[0].body
+
+
+# --- what comes back -----------------------------------------------------------------------------
+
+
+@given(st.binary())
+def test_a_body_of_any_bytes_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    # Bytes that no text has: see the next test for those that are text.
+    body = data + b"\xff"
+    path = write(tmp_path_factory.getbasetemp() / "bytes.yaml", (request(), response(body)))
+
+    assert body_after(path) == body
+
+
+@given(traps)
+def test_a_body_of_any_lines_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    body = f"{text}\n".encode()
+    path = write(tmp_path_factory.getbasetemp() / "lines.yaml", (request(), response(body)))
+
+    assert body_after(path) == body
+
+
+@given(traps)
+def test_a_request_of_any_lines_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    body = f"no JSON: {text}\n".encode()
+    path = write(tmp_path_factory.getbasetemp() / "request.yaml", (request(body), response(b"")))
+
+    assert request_after(path) == body
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | traps,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(traps, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_a_request_of_any_json_says_the_same_when_it_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, value: object
+) -> None:
+    body = json.dumps(value).encode()
+    path = write(tmp_path_factory.getbasetemp() / "json.yaml", (request(body), response(b"")))
+
+    assert json.loads(request_after(path)) == value
+
+
+def test_chunks_come_back_with_their_times(tmp_path: Path) -> None:
+    chunks = [b"data: one\n\n", "data: €\n\n".encode()[:8], "data: €\n\n".encode()[8:]]
+    path = write(tmp_path / "c.yaml", (request(), response(*chunks, at=[12.5, 13, 99.9])))
+
+    with open_cassette(path) as cassette:
+        assert chunks_of(cassette.responses[0]) == list(
+            zip([12.5, 13.0, 99.9], chunks, strict=True)
+        )
+
+
+def test_what_the_client_asked_comes_back_beside_the_answer(tmp_path: Path) -> None:
+    asked = {"method": "POST", "path": "/v1/responses", "headers": {}, "body": '{"input": "é"}'}
+    path = write(tmp_path / "c.yaml", (request(), response(b"x", client_request=asked)))
+
+    with open_cassette(path) as cassette:
+        back = cassette.responses[0]["client_request"]
+    assert {**back, "body": json.loads(back["body"])} == {**asked, "body": {"input": "é"}}
+
+
+def test_where_it_is_from_comes_back(tmp_path: Path) -> None:
+    origin = {"scenario": "hello", "backend": "cerebras"}
+    path = write(tmp_path / "c.yaml", (request(), response(b"x")), provenance=origin)
+
+    with open_cassette(path) as cassette:
+        assert provenance(cassette) == origin
+
+
+def test_the_digest_is_that_of_all_streams_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"one")), (request(), response(b"two")))
+
+    with open_cassette(path) as cassette:
+        assert digest(cassette) == hashlib.sha256(b"onetwo").hexdigest()
+
+
+# --- how it looks --------------------------------------------------------------------------------
+
+LAID_OUT = """\
+version: 1
+metadata:
+  provenance:
+    scenario: hello
+interactions:
+- client_request:
+    path: /v1/responses
+    body: |
+      {"input": "héllo ✓"}
+  request:
+    method: POST
+    uri: http://provider/v1/chat/completions
+    body: |
+      {"model": "m", "messages": []}
+    headers:
+      content-type:
+      - application/json
+  response:
+    status:
+      code: 200
+      message: OK
+    headers:
+      content-type:
+      - text/event-stream
+    body:
+      string: |+
+        data: {"text":"héllo ✓"}
+
+        data: [DONE]
+
+    stream:
+      chunks: [[0.0, 29], [1.0, 14]]
+      end: complete
+"""
+
+
+def test_a_file_is_laid_out_to_be_read(tmp_path: Path) -> None:
+    answer = response(
+        'data: {"text":"héllo ✓"}\n\n'.encode(),
+        b"data: [DONE]\n\n",
+        client_request={"path": "/v1/responses", "body": '{"input":"h\\u00e9llo ✓"}'},
+    )
+    path = write(tmp_path / "c.yaml", (request(), answer), provenance={"scenario": "hello"})
+
+    assert path.read_bytes() == LAID_OUT.encode()
+
+
+def test_json_that_fits_stands_on_one_line_and_longer_json_on_one_line_a_thing(
+    tmp_path: Path,
+) -> None:
+    value = {"short": {"a": [1, 2]}, "long": ["x" * 60, {"y": "y" * 60}], "empty": []}
+    body = json.dumps(value).encode()
+    path = write(tmp_path / "c.yaml", (request(body), response(b"")))
+
+    assert request_after(path).decode().splitlines() == [
+        "{",
+        '  "short": {"a": [1, 2]},',
+        '  "long": [',
+        f'    "{"x" * 60}",',
+        f'    {{"y": "{"y" * 60}"}}',
+        "  ],",
+        '  "empty": []',
+        "}",
+    ]
+
+
+def test_bytes_that_are_no_utf_8_are_base64(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"\xffdata: x\n\n")))
+
+    assert "string: !!binary |\n        /2RhdGE6IHgKCg==\n" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029", "\ufeff", "\r"], ids=ascii)
+def test_a_stream_with_a_character_that_yaml_would_change_is_quoted(
+    tmp_path: Path, character: str
+) -> None:
+    body = f"data: {character}\n\n".encode()
+    path = write(tmp_path / "c.yaml", (request(), response(body)))
+
+    assert '      string: "data: ' in path.read_text(encoding="utf-8")
+    assert body_after(path) == body
+
+
+# --- the cassettes of this repository ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_the_chunks_of_a_recording_add_up_and_come_in_time(path: Path) -> None:
+    with open_cassette(path) as cassette:
+        for answer in cassette.responses:
+            times = [time for time, _ in chunks_of(answer)]
+            assert b"".join(chunk for _, chunk in chunks_of(answer)) == answer["body"]["string"]
+            assert all(chunk for _, chunk in chunks_of(answer))
+            assert times == sorted(times)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_recording_is_a_literal_block(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    with open_cassette(path) as cassette:
+        assert text.count("      string: |+\n") == len(cassette)
+        for answer in cassette.responses:
+            for line in answer["body"]["string"].decode().splitlines():
+                assert f"\n        {line}\n" in text or not line
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_stock_vcrpy_replays_it(path: Path) -> None:
+    with open_cassette(path) as ours:
+        expected = [answer["body"]["string"] for answer in ours.responses]
+
+    stock = vcr.VCR(record_mode=RecordMode.NONE, match_on=["method", "uri", "body"])
+    with stock.use_cassette(str(path)) as cassette, httpx.Client(verify=False) as http:
+        answers = [
+            http.request(asked.method, asked.uri, content=asked.body, headers=asked.headers)
+            for asked in cassette.requests
+        ]
+        assert cassette.all_played
+
+    assert [answer.content for answer in answers] == expected
+    assert {answer.headers["content-type"] for answer in answers} == {
+        "text/event-stream; charset=utf-8"
+    }
+
+
+# --- what happens to the file --------------------------------------------------------------------
+
+
+def test_a_new_recording_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"old")), (request(), response(b"old")))
+
+    write(path, (request(), response(b"new")))
+
+    with open_cassette(path) as cassette:
+        assert [answer["body"]["string"] for answer in cassette.responses] == [b"new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    path = write(tmp_path / "cerebras" / "new" / "c.yaml", (request(), response(b"x")))
+
+    assert path.is_file()
+
+
+def record_until(path: Path, error: BaseException) -> None:
+    with open_cassette(path, record=True) as cassette:
+        cassette.append(request(), response(b"new"))
+        raise error
+
+
+def test_an_exception_while_recording_leaves_the_old_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"old")))
+    before = path.read_bytes()
+
+    with pytest.raises(KeyboardInterrupt):
+        record_until(path, KeyboardInterrupt())
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_exception_while_recording_for_the_first_time_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="on purpose"):
+        record_until(tmp_path / "c.yaml", RuntimeError("on purpose"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_changes_nothing_in_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"x")), (request(), response(b"y")))
+    before = path.read_bytes()
+
+    with open_cassette(path) as cassette:
+        cassette.play_response(request())
+
+    assert path.read_bytes() == before
+
+
+# --- files that are no cassettes -----------------------------------------------------------------
+
+WHOLE = yaml.safe_dump(
+    {"version": 1, "interactions": [{"request": {}, "response": {"body": {"string": "x"}}}]}
+).encode()
+
+NO_CASSETTES = {
+    "empty": b"",
+    "no YAML": b"interactions: [",
+    "no UTF-8": "interactions: é".encode("latin-1"),
+    "a tag of Python's": b"interactions: !!python/object:os.system {}",
+    "a number": b"5",
+    "a list": b"- request: {}\n  response: {}\n",
+    "no interactions": b"version: 1",
+    "interactions that are null": b"interactions:",
+    "interactions that are text": b"interactions: [request, response]",
+    "no request": b"interactions: [{response: {}}]",
+    "no response": WHOLE.replace(b"response:", b"answer:"),
+    "a request without method": WHOLE,
+    "a request with something unknown": WHOLE.replace(b"{}", b"{method: GET, what: 1}"),
+}
+
+
+@pytest.mark.parametrize("content", NO_CASSETTES.values(), ids=NO_CASSETTES)
+def test_a_file_that_is_no_cassette_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidCassette) as raised, open_cassette(path):
+        pass
+
+    assert str(raised.value).startswith(f"{path}: no")
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "missing.yaml"
+
+    with pytest.raises(InvalidCassette) as raised, open_cassette(path):
+        pass
+
+    assert str(raised.value) == f"{path}: there is no such cassette"
+    assert not path.exists()
+
+
+def test_a_folder_is_no_cassette(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCassette, match="there is no such cassette"), open_cassette(tmp_path):
+        pass
+
+
+def test_a_cassette_that_does_not_say_where_it_is_from_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"x")))
+
+    with (
+        open_cassette(path) as cassette,
+        pytest.raises(InvalidCassette, match=r"c\.yaml: has no metadata\.provenance$"),
+    ):
+        provenance(cassette)

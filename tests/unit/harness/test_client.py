@@ -1,0 +1,208 @@
+"""The client takes down what is on the wire, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import httpx
+import pytest
+
+from harness.client import Event, read_events, send
+from harness.server import BreakConnection
+from tests.unit.harness.upstreams import Say, Upstream, closed_url, saying
+
+CREATED = b'event: response.created\ndata: {"type":"response.created","sequence_number":0}'
+COMPLETED = b'event: response.completed\ndata: {"type":"response.completed","sequence_number":1}'
+STREAM = CREATED + b"\n\n" + COMPLETED + b"\n\n"
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+def test_an_event_has_number_name_data_and_bytes() -> None:
+    assert read_events(STREAM) == [
+        Event(0, "response.created", {"type": "response.created", "sequence_number": 0}, CREATED),
+        Event(
+            1, "response.completed", {"type": "response.completed", "sequence_number": 1}, COMPLETED
+        ),
+    ]
+
+
+def test_an_event_without_a_name_has_none() -> None:
+    (event,) = read_events(b'data: {"type":"response.created"}\n\n')
+
+    assert event.name is None
+    assert event.type == "response.created"
+
+
+@pytest.mark.parametrize("data", [b"", b"[DONE]", b'{"type":', b"[]", b"null", b"5", b"\xff"])
+def test_data_that_is_no_json_object_is_none(data: bytes) -> None:
+    (event,) = read_events(b"event: x\ndata: " + data + b"\n\n")
+
+    assert event.data is None
+    assert event.type == ""
+    assert event.raw == b"event: x\ndata: " + data
+
+
+def test_an_event_without_data_has_none() -> None:
+    (event,) = read_events(b"event: response.created\n\n")
+
+    assert (event.name, event.data) == ("response.created", None)
+
+
+def test_a_field_is_read_like_a_key_and_a_missing_one_is_none() -> None:
+    (event,) = read_events(b'data: {"delta":"Hi"}\n\n')
+    (empty,) = read_events(b"data: x\n\n")
+
+    assert (event["delta"], event["item"], empty["delta"]) == ("Hi", None, None)
+
+
+# --- an answer -----------------------------------------------------------------------------------
+
+
+def test_an_answer_has_status_type_and_events(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM))
+
+    answer = send(upstream.url, {})
+
+    assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    assert [event.raw for event in answer.events] == [CREATED, COMPLETED]
+    assert (answer.rest, answer.broken) == (b"", None)
+
+
+def test_events_are_the_same_however_they_are_cut(upstream: Upstream) -> None:
+    upstream.does(saying(*(STREAM[index : index + 1] for index in range(len(STREAM)))))
+
+    answer = send(upstream.url, {})
+
+    assert [event.raw for event in answer.events] == [CREATED, COMPLETED]
+    assert [event.number for event in answer.events] == [0, 1]
+    assert answer.rest == b""
+
+
+def test_what_is_left_of_a_cut_event_is_the_rest(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM[:-1]))
+
+    answer = send(upstream.url, {})
+
+    assert [event.raw for event in answer.events] == [CREATED]
+    assert answer.rest == COMPLETED + b"\n"
+
+
+def test_a_connection_that_breaks_is_told_in_the_answer(upstream: Upstream) -> None:
+    async def break_off(say: Say) -> None:
+        await say(CREATED + b"\n\n")
+        await say(b"event: respo")
+        raise BreakConnection
+
+    upstream.does(break_off)
+
+    answer = send(upstream.url, {})
+
+    assert answer.broken is not None
+    assert answer.broken.startswith("RemoteProtocolError: peer closed connection")
+    assert [event.raw for event in answer.events] == [CREATED]
+    assert answer.rest == b"event: respo"
+
+
+def test_an_answer_that_is_no_stream_is_text(upstream: Upstream) -> None:
+    headers = {"content-type": "application/json"}
+    upstream.does(saying(b'{"error":{"message":"n\xc3\xb6"}}'), status=400, headers=headers)
+
+    answer = send(upstream.url, {})
+
+    assert (answer.status, answer.content_type) == (400, "application/json")
+    assert answer.text == '{"error":{"message":"nö"}}'
+
+
+def test_the_text_of_a_long_answer_is_its_start(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM + b"x" * 10_000))
+
+    answer = send(upstream.url, {})
+
+    assert answer.text == (STREAM.replace(b"\n\n", b"\n").decode() + "x" * 2000)[:2000]
+
+
+def test_nothing_that_answers_is_an_error() -> None:
+    with pytest.raises(httpx.ConnectError):
+        send(closed_url(), {})
+
+
+# --- as it comes ---------------------------------------------------------------------------------
+
+
+def test_an_event_is_told_before_the_next_one_is_sent(upstream: Upstream) -> None:
+    told = threading.Event()
+    waits: list[bool] = []
+    seen: list[str] = []
+
+    async def wait_between(say: Say) -> None:
+        await say(CREATED + b"\n\n")
+        waits.append(await asyncio.to_thread(told.wait, 10))
+        await say(COMPLETED + b"\n\n")
+
+    def tell(event: Event) -> None:
+        seen.append(event.type)
+        told.set()
+
+    upstream.does(wait_between)
+
+    send(upstream.url, {}, on_event=tell)
+
+    assert seen == ["response.created", "response.completed"]
+    assert waits == [True]
+
+
+def test_events_have_the_times_at_which_they_came(upstream: Upstream) -> None:
+    told = threading.Event()
+
+    async def wait_between(say: Say) -> None:
+        await say(CREATED + b"\n\n")
+        # Nobody tells: this takes its whole time.
+        await asyncio.to_thread(told.wait, 0.1)
+        await say(COMPLETED + b"\n\n" + CREATED + b"\n\n")
+
+    upstream.does(wait_between)
+
+    first, second, third = send(upstream.url, {}).events
+
+    assert first.at > 0
+    assert 95 < second.at - first.at < 1000
+    assert second.at == third.at
+
+
+# --- a request -----------------------------------------------------------------------------------
+
+
+def test_a_request_is_json_for_a_stream_with_a_credential_of_the_clients_own(
+    upstream: Upstream,
+) -> None:
+    upstream.does(saying(STREAM))
+
+    send(upstream.url, {"input": "é", "stream": True})
+
+    (request,) = upstream.requests
+    assert request.path == "/v1/responses"
+    assert json.loads(request.body) == {"input": "é", "stream": True}
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["accept"] == "text/event-stream"
+    assert request.headers["authorization"] == "Bearer the-clients-own-credential"
+
+
+def test_a_request_can_go_to_another_path(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM))
+
+    send(upstream.url, {}, path="/responses")
+
+    assert upstream.requests[0].path == "/responses"
+
+
+def test_a_request_goes_straight_to_where_it_is_sent(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.does(saying(STREAM))
+    monkeypatch.setenv("HTTP_PROXY", closed_url())
+
+    assert send(upstream.url, {}).status == 200

@@ -1,0 +1,73 @@
+"""The server below providers, emulator and broken proxies."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from harness.server import BreakConnection
+from tests.unit.harness.upstreams import Say, Upstream, raw_answer, saying
+
+
+def test_each_body_message_is_one_http_chunk(upstream: Upstream) -> None:
+    upstream.does(saying(b"one", b"three"))
+
+    raw = raw_answer(upstream.url + "/")
+
+    assert raw.partition(b"\r\n\r\n")[2] == b"3\r\none\r\n5\r\nthree\r\n0\r\n\r\n"
+
+
+def test_it_says_nothing_of_itself(upstream: Upstream) -> None:
+    upstream.does(saying(b"one"))
+
+    raw = raw_answer(upstream.url + "/")
+
+    head = raw.partition(b"\r\n\r\n")[0].lower()
+    assert b"\r\nserver:" not in head
+    assert b"\r\ndate:" not in head
+
+
+def test_a_connection_can_be_broken_on_purpose(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def break_off(say: Say) -> None:
+        await say(b"one")
+        raise BreakConnection
+
+    upstream.does(break_off)
+
+    raw = raw_answer(upstream.url + "/")
+
+    assert raw.partition(b"\r\n\r\n")[2] == b"3\r\none\r\n"
+    assert caplog.records == []
+
+
+def test_a_fault_of_the_application_is_logged(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(say: Say) -> None:
+        await say(b"one")
+        raise RuntimeError("by mistake")
+
+    upstream.does(fail)
+
+    raw_answer(upstream.url + "/")
+
+    assert "by mistake" in caplog.text
+
+
+def test_servers_do_not_get_in_each_others_way(upstream: Upstream) -> None:
+    upstream.does(saying(b"one"))
+
+    with Upstream() as another:
+        another.does(saying(b"two"))
+        assert httpx.get(upstream.url, trust_env=False).text == "one"
+        assert httpx.get(another.url, trust_env=False).text == "two"
+
+
+def test_nothing_listens_after_it() -> None:
+    with Upstream() as server:
+        url = server.url
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)

@@ -1,0 +1,50 @@
+"""What all tests of `proxy/` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import settings
+
+from harness.server import LoopbackServer
+from harness.subject import OwnProxy
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider
+
+# The machine that runs this may be busy: a slow example is no fault.
+settings.register_profile("proxy", deadline=None)
+settings.load_profile("proxy")
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[tuple[Provider, OwnProxy]]:
+    """One provider, and one proxy in front of it, a process of its own."""
+    provider = Provider()
+    with (
+        LoopbackServer(provider) as server,
+        OwnProxy(f"{server.url}/v1", api_key=KEY) as own_proxy,
+    ):
+        yield provider, own_proxy
+
+
+@pytest.fixture
+def upstream(scripted: tuple[Provider, OwnProxy]) -> Provider:
+    """The provider, which has seen nothing yet."""
+    provider, _ = scripted
+    provider.seen.clear()
+    provider.asked.clear()
+    return provider
+
+
+@pytest.fixture
+def running(scripted: tuple[Provider, OwnProxy]) -> OwnProxy:
+    """The proxy as a process."""
+    return scripted[1]
+
+
+@pytest.fixture
+def client(running: OwnProxy) -> Iterator[httpx.Client]:
+    """A client of the proxy."""
+    with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
+        yield client

@@ -1,0 +1,129 @@
+"""A provider on loopback whose every answer a test writes itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.server import BreakConnection
+
+#: Seconds after which something that a test waits for counts as never happening.
+PATIENCE = 10.0
+
+#: What the proxy is told to send; no client knows it.
+KEY = "csk-the-configured-key"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Answer = Callable[[Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as the provider saw it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    #: Which of its connections the proxy used, by its port.
+    port: int
+
+
+class Provider:
+    """An ASGI application that gives `answer` to each request, and takes down what it saw."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = reply(500)
+        self.seen: list[Seen] = []
+        #: Set when a request is here.
+        self.asked = threading.Event()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.seen.append(
+            Seen(scope["method"], scope["path"], headers, json.loads(body), scope["client"][1])
+        )
+        self.asked.set()
+        await self.answer(receive, send)
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def reply(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Answer with `body`, complete; an underscore in a header's name stands for a hyphen."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        await _start(send, status, **headers)
+        await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def stream(*pieces: bytes) -> Answer:
+    """Answer with an event stream, each of the `pieces` sent by itself."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        await _start(send, 200, content_type="text/event-stream")
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1]})
+
+    return answer
+
+
+def stream_and_break(*pieces: bytes) -> Answer:
+    """Answer with an event stream, and break the connection where it should go on."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        await _start(send, 200, content_type="text/event-stream")
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        raise BreakConnection
+
+    return answer
+
+
+def stream_until(event: threading.Event, first: bytes, last: bytes) -> Answer:
+    """Answer with `first`, and with `last` once the test has set `event`; without it, break."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        await _start(send, 200, content_type="text/event-stream")
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        if not await asyncio.to_thread(event.wait, PATIENCE):
+            raise BreakConnection
+        await send({"type": "http.response.body", "body": last})
+
+    return answer
+
+
+def hold(left: threading.Event, *pieces: bytes, status: int = 200) -> Answer:
+    """Answer with `pieces`, then say nothing; set `left` when whoever asked has left."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        if pieces:
+            await _start(send, status)
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    return answer
+
+
+async def _start(send: Send, status: int, **headers: str) -> None:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -1,0 +1,278 @@
+"""The command line: what may be set, what is refused, and that no key is ever shown."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.__main__ import parse
+from proxy.settings import Settings
+
+KEY = "csk-0123456789"
+
+
+def settings(*argv: str, **environment: str) -> Settings:
+    return parse(argv, {"CEREBRAS_API_KEY": KEY, **environment})
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+# --- what may be set -----------------------------------------------------------------------------
+
+
+def test_a_key_is_all_that_is_needed() -> None:
+    assert settings() == Settings(
+        api_key=KEY,
+        base_url="https://api.cerebras.ai/v1",
+        model="gpt-oss-120b",
+        backend="cerebras",
+        host="127.0.0.1",
+        port=10001,
+    )
+
+
+def test_flags() -> None:
+    chosen = settings("--backend", "cerebras", "--host", "0.0.0.0", "--port", "8080")  # noqa: S104
+
+    assert (chosen.backend, chosen.host, chosen.port) == ("cerebras", "0.0.0.0", 8080)  # noqa: S104
+
+
+def test_the_environment_stands_in_for_flags() -> None:
+    chosen = settings(PROXY_BACKEND="cerebras", PROXY_HOST="::1", PROXY_PORT="8080")
+
+    assert (chosen.backend, chosen.host, chosen.port) == ("cerebras", "::1", 8080)
+
+
+def test_a_flag_counts_before_the_environment() -> None:
+    assert settings("--port", "1", PROXY_PORT="2").port == 1
+    assert settings("--host", "a", PROXY_HOST="b").host == "a"
+    assert settings("--backend", "cerebras", PROXY_BACKEND="").backend == "cerebras"
+
+
+def test_a_variable_that_is_empty_is_not_set() -> None:
+    variables = [
+        "CEREBRAS_BASE_URL",
+        "CEREBRAS_MODEL",
+        "PROXY_BACKEND",
+        "PROXY_HOST",
+        "PROXY_PORT",
+    ]
+
+    assert settings(**dict.fromkeys(variables, "")) == settings()
+
+
+def test_the_model_comes_from_the_environment() -> None:
+    assert settings(CEREBRAS_MODEL="zai-glm-4.7").model == "zai-glm-4.7"
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url"),
+    [
+        ("https://example.com/v1", "https://example.com/v1"),
+        ("https://example.com/v1/", "https://example.com/v1"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+    ],
+)
+def test_the_base_url_comes_from_the_environment(url: str, base_url: str) -> None:
+    assert settings(CEREBRAS_BASE_URL=url).base_url == base_url
+
+
+def test_space_around_the_key_is_no_part_of_it() -> None:
+    assert settings(CEREBRAS_API_KEY=f" {KEY}\n").api_key == KEY
+
+
+@pytest.mark.parametrize("port", ["0", "65535"])
+def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
+    assert settings("--port", port).port == int(port)
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "environment", "sentence"),
+    [
+        (
+            [],
+            {"CEREBRAS_API_KEY": ""},
+            "CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai",
+        ),
+        (
+            [],
+            {"CEREBRAS_API_KEY": " \n"},
+            "CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "api.cerebras.ai/v1"},
+            "CEREBRAS_BASE_URL is no http(s) URL: 'api.cerebras.ai/v1'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "ftp://api.cerebras.ai"},
+            "CEREBRAS_BASE_URL is no http(s) URL: 'ftp://api.cerebras.ai'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "https://"},
+            "CEREBRAS_BASE_URL is no http(s) URL: 'https://'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://[::1"},
+            "CEREBRAS_BASE_URL is no http(s) URL: 'http://[::1'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://xn--/v1"},
+            "CEREBRAS_BASE_URL is no http(s) URL: 'http://xn--/v1'",
+        ),
+        (
+            [],
+            {"CEREBRAS_API_KEY": "csk-one\ncsk-two"},
+            "CEREBRAS_API_KEY has characters that no key has; was it copied whole?",
+        ),
+        (
+            [],
+            {"CEREBRAS_API_KEY": "csk-schlüssel"},
+            "CEREBRAS_API_KEY has characters that no key has; was it copied whole?",
+        ),
+        (
+            ["--backend", "chatgpt"],
+            {},
+            "argument --backend: 'chatgpt' is none; PROXY_BACKEND and --backend take cerebras",
+        ),
+        (
+            [],
+            {"PROXY_BACKEND": "chatgpt"},
+            "argument --backend: 'chatgpt' is none; PROXY_BACKEND and --backend take cerebras",
+        ),
+        (["--verbose"], {}, "unrecognized arguments: --verbose"),
+    ],
+    ids=[
+        "no key",
+        "blank key",
+        "no scheme",
+        "ftp",
+        "no host",
+        "half an address",
+        "no name",
+        "two keys",
+        "no ASCII",
+        "backend",
+        "PROXY_BACKEND",
+        "unknown flag",
+    ],
+)
+def test_what_is_wrong_is_told_in_one_sentence_and_ends_with_status_2(
+    argv: list[str],
+    environment: dict[str, str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        settings(*argv, **environment)
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.splitlines()[-1] == f"codex-proxy: error: {sentence}"
+    assert KEY not in said
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "80 80", "8080.0", "٣"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = f"'{port}' is no port; PROXY_PORT and --port take 0 to 65535"
+
+    with pytest.raises(SystemExit) as by_flag:
+        settings("--port", port)
+    with pytest.raises(SystemExit) as by_variable:
+        settings(PROXY_PORT=port)
+
+    assert (by_flag.value.code, by_variable.value.code) == (2, 2)
+    assert capsys.readouterr().err.count(f"error: argument --port: {sentence}\n") == 2
+
+
+def test_an_environment_without_a_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([], {})
+
+    assert ended.value.code == 2
+    assert "CEREBRAS_API_KEY is not set" in capsys.readouterr().err
+
+
+def test_help_names_every_flag_and_variable_and_needs_no_key(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"], {})
+
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    for name in ("--backend", "--host", "--port", "PROXY_BACKEND", "PROXY_HOST", "PROXY_PORT"):
+        assert name in said
+    for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL"):
+        assert name in said
+
+
+# --- the key is never shown ----------------------------------------------------------------------
+
+
+def test_settings_hide_the_key() -> None:
+    assert KEY not in repr(settings())
+    assert "https://api.cerebras.ai/v1" in repr(settings())
+
+
+def test_help_hides_the_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        settings("--help")
+
+    assert KEY not in capsys.readouterr().out
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, which must be soon."""
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *argv],
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_port_that_is_taken_is_told_in_one_sentence(taken_port: int) -> None:
+    ended = run("--port", str(taken_port), CEREBRAS_API_KEY=KEY)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"codex-proxy: cannot listen on 127.0.0.1:{taken_port}: Address already in use\n"
+    )
+
+
+def test_a_host_that_cannot_be_a_name_is_told_in_one_sentence() -> None:
+    host = "x" * 70
+
+    ended = run("--host", host, CEREBRAS_API_KEY=KEY)
+
+    assert ended.returncode == 1
+    assert ended.stderr == f"codex-proxy: cannot listen on {host}:10001: no such name\n"
+
+
+def test_the_program_ends_with_the_status_of_what_is_wrong() -> None:
+    ended = run()
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("codex-proxy: error: CEREBRAS_API_KEY is not")
