@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.command(arguments)
+        sys.stdout.flush()
     except (InvalidCassette, SubjectFailed, LookupError) as error:
         print(f"conformance: {error.args[0]}", file=sys.stderr)
         return 2

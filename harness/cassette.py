@@ -32,6 +32,8 @@ from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.record_mode import RecordMode
 from vcr.serialize import deserialize, serialize
 
+from harness import schema
+
 __all__ = [
     "ENDS",
     "Cassette",
@@ -97,6 +99,8 @@ def open_cassette(
         unfinished = Path(folder, path.name)
         with recorder.use_cassette(str(unfinished), **options) as cassette:
             yield cassette
+        if not unfinished.exists():
+            raise InvalidCassette(f"{path}: nothing was recorded")
         unfinished.replace(path)
 
 
@@ -143,7 +147,7 @@ class _Persister:
             raise InvalidCassette(f"{path}: not UTF-8: {error}") from None
         try:
             return deserialize(text, serializer)
-        except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise InvalidCassette(f"{path}: no cassette: {error}") from error
 
     @staticmethod
@@ -185,17 +189,32 @@ class _Serializer:
         # The C loader, where PyYAML was built with it, is ten times as fast.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         document: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
-        for interaction in document["interactions"]:
+        faults = schema.check(document, "cassette.json")
+        if faults:
+            raise ValueError("; ".join(map(str, faults[:3])))
+        for number, interaction in enumerate(document["interactions"]):
+            response = interaction["response"]
+            size = len(_bytes(response["body"]["string"]))
+            if sum(chunk for _, chunk in response["stream"]["chunks"]) != size:
+                raise ValueError(f"$.interactions[{number}]: the chunks are not {size} bytes")
+            # vcrpy keeps what it does not know only inside of `response`.
             if "client_request" in interaction:
-                # vcrpy keeps what it does not know only inside of `response`.
-                interaction["response"]["client_request"] = interaction["client_request"]
+                response["client_request"] = interaction["client_request"]
         return document
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _laid_out(request: dict[str, Any]) -> dict[str, Any]:
     """Return `request` with its JSON laid out: requests are compared parsed, never as bytes."""
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    if "json" not in str(headers.get("content-type")):
+        return request  # vcrpy compares it as bytes
     try:
         body = json.loads(request["body"])
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
     except (ValueError, TypeError):
         return request
     return {**request, "body": _json(body, "") + "\n"}
@@ -229,10 +248,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None
-    if "\n" in text:
-        # Where a literal block would lose something, the escapes of a quoted scalar do not.
-        style = '"' if any(character in text for character in _NOT_LITERAL) else "|"
+    if any(character in text for character in _NOT_LITERAL):
+        style = '"'  # what a literal block would lose, the escapes of a quoted scalar keep
+    else:
+        style = "|" if "\n" in text else ""
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -37,25 +37,27 @@ def read_chat_stream(body: bytes) -> Said:
     said = Said()
     calls: dict[int, SaidCall] = {}
     for line in body.replace(b"\r\n", b"\n").split(b"\n"):
-        if not line.startswith(b"data:") or line.strip() == b"data: [DONE]":
-            continue
-        try:
-            chunk = json.loads(line.removeprefix(b"data:"))
-        except ValueError:
-            said.broken = True
-            continue
-        said.broken |= "error" in chunk
-        for choice in chunk.get("choices", ()):
-            delta = choice.get("delta", {})
-            said.reasoning += delta.get("reasoning") or ""
-            said.text += delta.get("content") or ""
-            for fragment in delta.get("tool_calls") or ():
-                call = calls.setdefault(fragment["index"], SaidCall())
-                function = fragment.get("function", {})
-                call.id += fragment.get("id") or ""
-                call.name += function.get("name") or ""
-                call.arguments += function.get("arguments") or ""
-            said.finish_reason = choice.get("finish_reason") or said.finish_reason
-        said.usage = chunk.get("usage") or said.usage
+        field_name, _, value = line.partition(b":")
+        if field_name == b"data" and value.strip() != b"[DONE]":
+            try:
+                _take(json.loads(value), said, calls)
+            except (ValueError, TypeError, AttributeError, KeyError):
+                said.broken = True  # no JSON, or JSON of another shape
     said.calls = list(calls.values())
     return said
+
+
+def _take(chunk: dict[str, Any], said: Said, calls: dict[int, SaidCall]) -> None:
+    said.broken |= "error" in chunk
+    for choice in chunk.get("choices") or ():
+        delta = choice.get("delta") or {}
+        said.reasoning += delta.get("reasoning") or ""
+        said.text += delta.get("content") or ""
+        for fragment in delta.get("tool_calls") or ():
+            call = calls.setdefault(fragment["index"], SaidCall())
+            function = fragment.get("function", {})
+            call.id += fragment.get("id") or ""
+            call.name += function.get("name") or ""
+            call.arguments += function.get("arguments") or ""
+        said.finish_reason = choice.get("finish_reason") or said.finish_reason
+    said.usage = chunk.get("usage") or said.usage

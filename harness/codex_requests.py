@@ -133,13 +133,15 @@ class _Codex163(Conversation):
             if item["type"] == "reasoning":
                 yield {"type": "reasoning", "id": item["id"], **_reasoning(item)}
             else:
-                yield dict(item)
+                known = ("type", "status", "id", "role", "name", "arguments", "call_id", "content")
+                yield {name: item[name] for name in known if name in item}
             if item["type"] == "function_call":
                 call = calls[item["call_id"]]
                 lines = [
                     "Chunk ID: 000000",
                     "Wall time: 0.0000 seconds",
                     f"Process exited with code {call.exit_code}",
+                    f"Original token count: {len(call.output) // 4}",
                     "Output:",
                     call.output,
                 ]

@@ -126,13 +126,7 @@ class Emulator(LoopbackServer):
             chunk(
                 {"delta": {}, "finish_reason": turn.finish_reason},
                 usage=_usage(turn, self._scenario.dialect),
-                time_info={
-                    "queue_time": turn.timing.queue,
-                    "prompt_time": turn.timing.prompt,
-                    "completion_time": turn.timing.completion,
-                    "total_time": turn.timing.total,
-                    "created": created,
-                },
+                time_info=_time_info(turn, created, self._scenario.dialect),
             ),
         )
         if self._scenario.dialect != "2025-11":
@@ -175,19 +169,38 @@ def _pieces(text: str, count: int | None = None) -> list[str]:
 
 def _usage(turn: Turn, dialect: str) -> dict[str, Any]:
     usage = turn.usage
-    prompt: dict[str, Any] = {
-        "prompt_tokens": usage.prompt_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-    }
-    completion: dict[str, Any] = {"completion_tokens": usage.completion_tokens}
-    if dialect != "2025-11":
-        completion["completion_tokens_details"] = {
+    total = usage.prompt_tokens + usage.completion_tokens
+    details = {"cached_tokens": usage.cached_tokens}
+    if dialect == "2025-11":
+        return {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": total,
+            "prompt_tokens_details": details,
+        }
+    return {
+        "total_tokens": total,
+        "completion_tokens": usage.completion_tokens,
+        "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
             "reasoning_tokens": usage.reasoning_tokens,
-        }
-    total = {"total_tokens": usage.prompt_tokens + usage.completion_tokens}
-    return {**total, **completion, **prompt}
+        },
+        "prompt_tokens": usage.prompt_tokens,
+        "prompt_tokens_details": details,
+    }
+
+
+def _time_info(turn: Turn, created: int, dialect: str) -> dict[str, Any]:
+    times = {
+        "queue_time": turn.timing.queue,
+        "prompt_time": turn.timing.prompt,
+        "completion_time": turn.timing.completion,
+        "total_time": turn.timing.total,
+    }
+    if dialect == "2025-11":
+        return {**times, "created": created}
+    return {"created": created, **times}
 
 
 # --- refusals ------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ class Replay:
     unplayed: list[str] = field(default_factory=list)
     #: Why the proxy was not reached, if it was not.
     unreached: str | None = None
+    #: The file, as a person would name it.
+    file: str = ""
 
 
 def case_name(path: Path) -> str:
@@ -52,7 +54,7 @@ def replay(
 
     Raises `InvalidCassette`.
     """
-    played = Replay(case_name(path))
+    played = Replay(case_name(path), file=_shown(path))
     with open_cassette(path) as cassette:
         provider.play(CassetteTransport(cassette, pace=pace))
         for number, response in enumerate(cassette.responses):
@@ -63,7 +65,7 @@ def replay(
                 played.unreached = f"{url}: {error}"
                 break
             said = read_chat_stream(response["body"]["string"])
-            where = f"cassettes/{played.name}.yaml, turn {number + 1}"
+            where = f"{played.file}, turn {number + 1}"
             played.exchanges.append(Exchange(answer, said, where))
         played.unplayed = list(_unplayed(cassette))
     played.upstream_requests = provider.requests
@@ -87,7 +89,7 @@ def faults(played: Replay) -> list[Fault]:
 
 
 def _edge_faults(played: Replay) -> Iterator[Fault]:
-    where = f"cassettes/{played.name}.yaml"
+    where = played.file
     if played.unreached is not None:
         yield Fault("edge/1", "the proxy is reached", "an answer", played.unreached, where)
     for miss in played.misses:
@@ -116,6 +118,12 @@ def _schema_faults(exchange: Exchange) -> Iterator[Fault]:
                 str(schema_fault),
                 f"{exchange.where}, event {event.number} ({event.type})",
             )
+
+
+def _shown(path: Path) -> str:
+    """Return the path from here, where it is below here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _client_request(path: Path, response: dict[str, Any]) -> dict[str, Any]:

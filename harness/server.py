@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -19,10 +20,11 @@ class BreakConnection(Exception):
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], BreakConnection))
+    error = record.exc_info and record.exc_info[1]
+    return not isinstance(error, BreakConnection | asyncio.CancelledError)
 
 
-# A break on purpose is no fault of the server's.
+# A break on purpose is no fault, nor is an answer that the end of the server cuts off.
 logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 

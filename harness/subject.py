@@ -53,7 +53,7 @@ class OwnProxy:
         self._listening.start()
         self.url = first.rpartition(" on ")[2].strip()
         try:
-            health = httpx.get(f"{self.url}/health", timeout=_START)
+            health = httpx.get(f"{self.url}/health", timeout=_START, trust_env=False)
             health.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             self.__exit__(None, None, None)

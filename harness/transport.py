@@ -24,7 +24,7 @@ Pace = Callable[[int, float], Awaitable[None]]
 
 #: Headers that are kept. The rest may be a secret, or changes with every run.
 _KEPT_REQUEST_HEADERS: Final = frozenset({"accept", "content-type"})
-_KEPT_RESPONSE_HEADERS: Final = frozenset({"content-type", "retry-after"})
+_KEPT_RESPONSE_HEADERS: Final = frozenset({"content-encoding", "content-type", "retry-after"})
 _KEPT_PREFIX: Final = "x-ratelimit-"
 
 _ERRORS: Final[Mapping[str, type[httpx.TransportError]]] = {
@@ -177,8 +177,9 @@ def difference(miss: Miss) -> str:
         "\n".join(f"{matcher}:\n{message}" for matcher, message in failed)
         for _, _, failed in miss.similar_requests
     ]
-    nearest = min(described, key=len, default="nothing like it was recorded")
-    return f"{what} is in no recording; the nearest differs in {nearest}"
+    if not any(described):
+        return f"{what} is in no recording, and nothing is like it"
+    return f"{what} is in no recording; the nearest differs in {min(described, key=len)}"
 
 
 def _kept(headers: httpx.Headers, names: frozenset[str]) -> dict[str, str]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from harness.emulator import Emulator
+from tests.unit.harness.emulated import KEY, ONE
+from tests.unit.harness.handmade import scenario, turn
 from tests.unit.harness.upstreams import Upstream
 
 # The machine that runs this may be busy: a slow example is no fault.
@@ -19,3 +22,11 @@ def upstream() -> Iterator[Upstream]:
     """The one upstream of the run, which does what each test tells it to."""
     with Upstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Has two turns: a call with reasoning and text before it, then text. It takes no time."""
+    played = scenario(turn("Voilà ✓", reasoning="Hm, well.", calls=[ONE]), turn("Done."))
+    with Emulator(played, api_key=KEY) as emulator:
+        yield emulator

@@ -24,8 +24,8 @@ ASKED = b'{"model":"m","messages":[]}'
 # --- cassettes -----------------------------------------------------------------------------------
 
 
-def request(body: bytes = ASKED, *, content_type: str = "application/json") -> Request:
-    return Request("POST", URL, body, {"content-type": content_type})
+def request(body: bytes = ASKED) -> Request:
+    return Request("POST", URL, body, {"content-type": "application/json"})
 
 
 def response(

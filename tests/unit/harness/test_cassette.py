@@ -131,11 +131,10 @@ def test_what_the_client_asked_comes_back_beside_the_answer(tmp_path: Path) -> N
 
 
 def test_where_it_is_from_comes_back(tmp_path: Path) -> None:
-    origin = {"scenario": "hello", "backend": "cerebras"}
-    path = write(tmp_path / "c.yaml", (request(), response(b"x")), provenance=origin)
+    path = write(tmp_path / "c.yaml", (request(), response(b"x")), provenance=ORIGIN)
 
     with open_cassette(path) as cassette:
-        assert provenance(cassette) == origin
+        assert provenance(cassette) == ORIGIN
 
 
 def test_the_digest_is_that_of_all_streams_in_order(tmp_path: Path) -> None:
@@ -145,16 +144,52 @@ def test_the_digest_is_that_of_all_streams_in_order(tmp_path: Path) -> None:
         assert digest(cassette) == hashlib.sha256(b"onetwo").hexdigest()
 
 
+@pytest.mark.parametrize("text", ["a\x85b", "a\u2028b", "a\ufeffb", "a\rb"])
+def test_a_body_of_one_line_comes_back(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(text.encode())))
+
+    with open_cassette(path) as cassette:
+        assert cassette.responses[0]["body"]["string"] == text.encode()
+
+
+def test_a_request_with_half_a_surrogate_pair_comes_back(tmp_path: Path) -> None:
+    body = b'{"a":"\\ud800"}'
+    path = write(tmp_path / "c.yaml", (request(body), response(b"x")))
+
+    assert request_after(path) == body
+
+
 # --- how it looks --------------------------------------------------------------------------------
+
+ORIGIN = {
+    "scenario": "hello",
+    "backend": "cerebras",
+    "model": "gpt-oss-120b",
+    "upstream": "emulator",
+    "client": "a script",
+    "recorded_at": "2026-11-22T12:00:00+00:00",
+    "recorder": "a test",
+    "sha256": "0f" * 32,
+}
 
 LAID_OUT = """\
 version: 1
 metadata:
   provenance:
     scenario: hello
+    backend: cerebras
+    model: gpt-oss-120b
+    upstream: emulator
+    client: a script
+    recorded_at: '2026-11-22T12:00:00+00:00'
+    recorder: a test
+    sha256: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
 interactions:
 - client_request:
+    method: POST
     path: /v1/responses
+    headers:
+      content-type: application/json
     body: |
       {"input": "héllo ✓"}
   request:
@@ -188,9 +223,14 @@ def test_a_file_is_laid_out_to_be_read(tmp_path: Path) -> None:
     answer = response(
         'data: {"text":"héllo ✓"}\n\n'.encode(),
         b"data: [DONE]\n\n",
-        client_request={"path": "/v1/responses", "body": '{"input":"h\\u00e9llo ✓"}'},
+        client_request={
+            "method": "POST",
+            "path": "/v1/responses",
+            "headers": {"content-type": "application/json"},
+            "body": '{"input":"h\\u00e9llo ✓"}',
+        },
     )
-    path = write(tmp_path / "c.yaml", (request(), answer), provenance={"scenario": "hello"})
+    path = write(tmp_path / "c.yaml", (request(), answer), provenance=ORIGIN)
 
     assert path.read_bytes() == LAID_OUT.encode()
 
@@ -359,6 +399,51 @@ def test_a_file_that_is_no_cassette_is_named(tmp_path: Path, content: bytes) -> 
         pass
 
     assert str(raised.value).startswith(f"{path}: no")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("chunks: [[0.0, 1]]", "chunks: [[0.0, 2]]", "the chunks are not 1 bytes"),
+        ("end: complete", "end: torn", "'torn' is not one of"),
+        ("    stream:\n", "    streams:\n", "'stream' is a required property"),
+        ("uri: http://provider/v1/chat/completions", "uri: 5", "5 is not of type 'string'"),
+    ],
+    ids=["sizes", "end", "no stream", "uri"],
+)
+def test_a_cassette_of_another_shape_is_named(
+    tmp_path: Path, old: str, new: str, fault: str
+) -> None:
+    path = write(tmp_path / "c.yaml", (request(), response(b"x")))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(InvalidCassette) as raised, open_cassette(path):
+        pass
+
+    assert str(raised.value).startswith(f"{path}: no cassette: ")
+    assert fault in str(raised.value)
+
+
+def test_a_cassette_without_interactions_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("version: 1\ninteractions: []\n")
+
+    with pytest.raises(InvalidCassette, match="interactions"), open_cassette(path):
+        pass
+
+
+def test_a_recording_of_nothing_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+
+    with (
+        pytest.raises(InvalidCassette, match="nothing was recorded"),
+        open_cassette(path, record=True),
+    ):
+        pass
+
+    assert not path.exists()
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:

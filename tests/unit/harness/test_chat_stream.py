@@ -134,3 +134,15 @@ def test_a_recording_says_what_its_scenario_says(name: str) -> None:
         assert said.usage["prompt_tokens"] == turn.usage.prompt_tokens
         assert said.usage["completion_tokens"] == turn.usage.completion_tokens
         assert not said.broken
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["5", "[]", "null", '"error"', '{"choices":[{"delta":{"content":5}}]}', '{"choices":[5]}'],
+)
+def test_json_of_another_shape_breaks_the_stream(data: str) -> None:
+    assert read_chat_stream(f"data: {data}\n\n".encode()).broken
+
+
+def test_the_end_may_be_said_without_a_space() -> None:
+    assert not read_chat_stream(b"data:[DONE]\n\n").broken

@@ -1,17 +1,13 @@
-"""The emulator refuses as Cerebras does, streams as Cerebras does, and takes its time."""
+"""The emulator streams as Cerebras does, takes its time, and knows no proxy."""
 
 from __future__ import annotations
 
 import ast
 import itertools
 import json
-import time
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,214 +15,13 @@ from hypothesis import strategies as st
 from harness import scenarios
 from harness.chat_stream import Said, SaidCall, read_chat_stream
 from harness.emulator import Emulator, deltas
-from harness.scenarios import Call, Scenario, Turn
+from harness.scenarios import Call, Turn
 from harness.schema import check
+from tests.unit.harness.emulated import ASKED, CALLING, ONE, Answered, ask, play
 from tests.unit.harness.handmade import Json, scenario, turn
 
 ROOT = Path(__file__).resolve().parents[3]
 CORPUS = ROOT.parent / "shared" / "corpus" / "cerebras"
-
-KEY = "csk-emulator"
-
-ONE = Call(id="a1", name="exec_command", arguments={"cmd": "echo one", "workdir": "/tmp"})
-
-ASKED = [{"role": "user", "content": "say hello"}]
-CALLING = {
-    "role": "assistant",
-    "tool_calls": [
-        {"id": "a1", "type": "function", "function": {"name": "exec_command", "arguments": "{}"}}
-    ],
-}
-
-
-class Answered(NamedTuple):
-    """What came back, and when."""
-
-    status: int
-    content_type: str
-    body: bytes
-    #: Seconds from the request to the first and to the last byte.
-    first: float
-    last: float
-
-    @property
-    def chunks(self) -> list[Any]:
-        """The JSON of all events but `[DONE]`."""
-        lines = [line for line in self.body.split(b"\n\n") if line and line != b"data: [DONE]"]
-        return [json.loads(line.removeprefix(b"data: ")) for line in lines]
-
-
-def ask(
-    url: str,
-    messages: Sequence[Json] = ASKED,
-    *,
-    method: str = "POST",
-    path: str = "/v1/chat/completions",
-    key: str | None = KEY,
-    content: bytes | None = None,
-    **more: object,
-) -> Answered:
-    body = {"model": "gpt-oss-120b", "messages": messages, "stream": True, **more}
-    headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    start = time.perf_counter()
-    with (
-        httpx.Client(verify=False, trust_env=False) as http,
-        http.stream(
-            method,
-            url + path,
-            content=json.dumps(body).encode() if content is None else content,
-            headers=headers,
-        ) as answer,
-    ):
-        pieces = [(time.perf_counter() - start, piece) for piece in answer.iter_raw()]
-    body_read = b"".join(piece for _, piece in pieces)
-    first, last = (pieces[0][0], pieces[-1][0]) if pieces else (0.0, 0.0)
-    content_type = answer.headers["content-type"]
-    return Answered(answer.status_code, content_type, body_read, first, last)
-
-
-def play(played: Scenario, messages: Sequence[Json] = ASKED) -> Answered:
-    with Emulator(played, api_key=KEY) as emulator:
-        return ask(emulator.url, messages)
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    """Has two turns: a call with reasoning and text before it, then text. It takes no time."""
-    played = scenario(turn("Voilà ✓", reasoning="Hm, well.", calls=[ONE]), turn("Done."))
-    with Emulator(played, api_key=KEY) as emulator:
-        yield emulator
-
-
-# --- refusals ------------------------------------------------------------------------------------
-
-
-def test_a_path_that_does_not_exist_is_404_with_nothing_in_it(emulator: Emulator) -> None:
-    answer = ask(emulator.url, path="/v1/responses")
-
-    assert (answer.status, answer.body) == (404, b"")
-
-
-def test_only_post_exists(emulator: Emulator) -> None:
-    assert ask(emulator.url, method="GET").status == 404
-
-
-def test_no_key_is_403(emulator: Emulator) -> None:
-    answer = ask(emulator.url, key=None)
-
-    assert answer.status == 403
-    assert json.loads(answer.body) == {"detail": "Not authenticated"}
-
-
-def test_a_wrong_key_is_401(emulator: Emulator) -> None:
-    answer = ask(emulator.url, key="wrong")
-
-    assert answer.status == 401
-    assert json.loads(answer.body) == {
-        "message": "Wrong API Key",
-        "type": "invalid_request_error",
-        "param": "api_key",
-        "code": "wrong_api_key",
-    }
-
-
-def test_a_model_that_does_not_exist_is_404(emulator: Emulator) -> None:
-    answer = ask(emulator.url, model="gpt-5")
-
-    assert answer.status == 404
-    assert json.loads(answer.body) == {
-        "message": "Model gpt-5 does not exist or you do not have access to it.",
-        "type": "not_found_error",
-        "param": "model",
-        "code": "model_not_found",
-    }
-
-
-@pytest.mark.parametrize("content", [b"", b"no JSON", b'{"model":', b'"\xff"'], ids=ascii)
-def test_a_body_that_is_no_json_is_400(emulator: Emulator, content: bytes) -> None:
-    answer = ask(emulator.url, content=content)
-
-    assert refused_format(answer) == "body: not valid JSON"
-
-
-def test_a_body_that_is_no_object_is_400(emulator: Emulator) -> None:
-    answer = ask(emulator.url, content=b"5")
-
-    assert refused_format(answer) == "$: 5 is not of type 'object'"
-
-
-def test_an_unknown_property_is_400(emulator: Emulator) -> None:
-    answer = ask(emulator.url, store=False)
-
-    assert "('store' was unexpected)" in refused_format(answer)
-
-
-def test_an_unknown_property_of_a_message_is_400(emulator: Emulator) -> None:
-    said = {"role": "assistant", "content": "4.", "reasoning_content": "2 + 2"}
-
-    answer = ask(emulator.url, [*ASKED, said])
-
-    assert refused_format(answer).startswith("$.messages[1]: ")
-    assert "'reasoning_content' was unexpected" in refused_format(answer)
-
-
-def test_everything_that_is_wrong_is_told_at_once(emulator: Emulator) -> None:
-    answer = ask(emulator.url, temperature=3, seed="x")
-
-    assert refused_format(answer) == (
-        "$.seed: 'x' is not of type 'integer'; $.temperature: 3 is greater than the maximum of 1.5"
-    )
-
-
-def test_a_call_without_its_result_is_400(emulator: Emulator) -> None:
-    answer = ask(emulator.url, [*ASKED, CALLING])
-
-    assert refused_format(answer) == "messages: the calls ['a1'] have no result"
-
-
-def test_a_call_whose_result_comes_too_late_is_400(emulator: Emulator) -> None:
-    result = {"role": "tool", "tool_call_id": "a1", "content": "one"}
-
-    answer = ask(emulator.url, [*ASKED, CALLING, *ASKED, result])
-
-    assert refused_format(answer) == "messages: the calls ['a1'] have no result"
-
-
-def test_a_result_without_its_call_is_400(emulator: Emulator) -> None:
-    result = {"role": "tool", "tool_call_id": "a1", "content": "one"}
-
-    answer = ask(emulator.url, [*ASKED, result])
-
-    assert refused_format(answer) == "messages.1.tool: answers no call: 'a1'"
-
-
-def test_a_second_result_of_a_call_is_400(emulator: Emulator) -> None:
-    result = {"role": "tool", "tool_call_id": "a1", "content": "one"}
-
-    answer = ask(emulator.url, [*ASKED, CALLING, result, result])
-
-    assert refused_format(answer) == "messages.3.tool: answers no call: 'a1'"
-
-
-def test_a_turn_after_the_last_is_400(emulator: Emulator) -> None:
-    said = {"role": "assistant", "content": "Done."}
-
-    answer = ask(emulator.url, [*ASKED, said, *ASKED, said, *ASKED])
-
-    assert refused_format(answer) == "messages: scenario handmade is over"
-
-
-def refused_format(answer: Answered) -> str:
-    """Return the message of a refusal in the flat shape in which Cerebras says that."""
-    assert answer.status == 400
-    assert answer.content_type == "application/json"
-    error = json.loads(answer.body)
-    assert list(error) == ["message", "type", "param", "code"]
-    assert error["type"] == "invalid_request_error"
-    assert error["param"] == "validation_error"
-    assert error["code"] == "wrong_api_format"
-    return str(error["message"])
-
 
 # --- turns ---------------------------------------------------------------------------------------
 

@@ -3,8 +3,12 @@ on the wire."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -38,6 +42,7 @@ def ask(provider: Provider, body: object = ASKED, *, path: str = "/chat/completi
 
 def test_a_recorded_request_gets_the_recorded_answer(provider: Provider, tmp_path: Path) -> None:
     play(provider, tmp_path, response(b"data: one\n\n", b"data: two\n\n"))
+
     answer = ask(provider)
 
     assert answer["status"] == 200
@@ -48,6 +53,7 @@ def test_a_recorded_request_gets_the_recorded_answer(provider: Provider, tmp_pat
 
 def test_each_recorded_chunk_is_one_http_chunk(provider: Provider, tmp_path: Path) -> None:
     play(provider, tmp_path, response(b"hello", b"\n\n", b"x" * 300))
+
     raw = raw_answer(f"{provider.base_url}/chat/completions", request().body)
 
     head, _, body = raw.partition(b"\r\n\r\n")
@@ -60,6 +66,7 @@ def test_a_stream_that_ended_early_lacks_the_last_http_chunk(
     provider: Provider, tmp_path: Path, end: str
 ) -> None:
     play(provider, tmp_path, response(b"hello", end=end))
+
     raw = raw_answer(f"{provider.base_url}/chat/completions", request().body)
 
     assert raw.partition(b"\r\n\r\n")[2] == b"5\r\nhello\r\n"
@@ -67,6 +74,7 @@ def test_a_stream_that_ended_early_lacks_the_last_http_chunk(
 
 def test_requests_are_remembered_as_json(provider: Provider, tmp_path: Path) -> None:
     play(provider, tmp_path, response(b"x"))
+
     ask(provider)
     ask(provider, ["something else"])
 
@@ -77,6 +85,7 @@ def test_a_request_that_is_no_json_is_remembered_as_it_came(
     provider: Provider, tmp_path: Path
 ) -> None:
     play(provider, tmp_path, response(b"x"))
+
     raw_answer(f"{provider.base_url}/chat/completions", b"no JSON")
 
     assert provider.requests == [b"no JSON"]
@@ -88,6 +97,7 @@ def test_who_plays_something_new_forgets_what_came_before(
     path = write(tmp_path / "new.yaml", (request(b"[]"), response(b"new")))
 
     play(provider, tmp_path, response(b"old"))
+
     ask(provider)
     ask(provider, "a miss")
     with open_cassette(path) as cassette:
@@ -96,6 +106,57 @@ def test_who_plays_something_new_forgets_what_came_before(
         assert ask(provider, [])["text"] == "new"
 
     assert provider.requests == [[]]
+
+
+def test_who_waits_for_it_to_settle_waits_for_the_answer_under_way(
+    provider: Provider, tmp_path: Path
+) -> None:
+    begun, go_on, settled = threading.Event(), threading.Event(), threading.Event()
+
+    async def hold_the_second(number: int, milliseconds: float) -> None:
+        if number == 1:
+            begun.set()
+            await asyncio.to_thread(go_on.wait, 10)
+
+    def settle() -> None:
+        provider.settle()
+        settled.set()
+
+    path = write(tmp_path / "c.yaml", (request(), response(b"one", b"two")))
+    with open_cassette(path) as cassette, ThreadPoolExecutor() as pool:
+        provider.play(CassetteTransport(cassette, pace=lambda: hold_the_second))
+        asking = pool.submit(ask, provider)
+        assert begun.wait(10)
+        pool.submit(settle)
+        too_early = settled.wait(0.1)
+        go_on.set()
+
+        assert asking.result()["text"] == "onetwo"
+        assert settled.wait(10)
+    assert not too_early
+
+
+def test_where_no_answer_is_under_way_it_is_settled(provider: Provider) -> None:
+    start = time.monotonic()
+
+    provider.settle()
+
+    assert time.monotonic() - start < 1
+
+
+def test_the_transport_is_closed_with_it() -> None:
+    class Transport(httpx.AsyncBaseTransport):
+        closed = False
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    transport = Transport()
+
+    with Provider(transport):
+        assert not transport.closed
+
+    assert transport.closed
 
 
 # --- a request that is in no recording -----------------------------------------------------------
@@ -132,6 +193,7 @@ def test_a_miss_is_told_as_a_provider_tells_its_errors(provider: Provider, tmp_p
 
 def test_a_request_that_comes_again_is_a_miss(provider: Provider, tmp_path: Path) -> None:
     play(provider, tmp_path, response(b"x"))
+
     statuses = [ask(provider)["status"] for _ in range(3)]
 
     assert statuses == [200, 599, 599]
@@ -140,6 +202,7 @@ def test_a_request_that_comes_again_is_a_miss(provider: Provider, tmp_path: Path
 
 def test_a_miss_ends_nothing(provider: Provider, tmp_path: Path) -> None:
     play(provider, tmp_path, response(b"x"))
+
     ask(provider, "a miss")
 
     assert ask(provider)["status"] == 200

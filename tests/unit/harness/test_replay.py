@@ -18,7 +18,9 @@ from tests.unit.harness.upstreams import Upstream, saying
 
 
 def client_request(body: object) -> Json:
-    return {"method": "POST", "path": "/v1/responses", "body": json.dumps(body)}
+    headers = {"content-type": "application/json"}
+    path = "/v1/responses"
+    return {"method": "POST", "path": path, "headers": headers, "body": json.dumps(body)}
 
 
 def test_a_case_is_called_by_folder_and_stem() -> None:
@@ -55,7 +57,7 @@ def test_the_recorded_requests_are_sent_in_order_where_they_were_sent(
         {"input": "two"},
     ]
     assert {sent.path for sent in upstream.requests} == {"/v1/responses"}
-    name = f"cassettes/{tmp_path.name}/c.yaml"
+    name = str(path)
     assert [one.where for one in played.exchanges] == [f"{name}, turn 1", f"{name}, turn 2"]
 
 

@@ -161,6 +161,12 @@ def test_a_fault_reads_as_place_and_message() -> None:
     )
 
 
+def test_the_place_of_the_instance_can_be_given() -> None:
+    assert check([], "responses/usage.json", at="$.response.usage") == [
+        SchemaFault("$.response.usage", "[] is not of type 'object'")
+    ]
+
+
 # --- items ---------------------------------------------------------------------------------------
 
 
@@ -243,12 +249,6 @@ def test_an_unknown_part_is_a_fault() -> None:
 
 
 # --- beside real recordings ----------------------------------------------------------------------
-
-
-def test_the_place_of_the_instance_can_be_given() -> None:
-    assert check([], "responses/usage.json", at="$.response.usage") == [
-        SchemaFault("$.response.usage", "[] is not of type 'object'")
-    ]
 
 
 @pytest.mark.skipif(not RECORDED, reason=f"there are no recordings of ChatGPT at {CORPUS}")
