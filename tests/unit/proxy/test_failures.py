@@ -172,7 +172,7 @@ def test_an_error_in_an_event_is_judged_by_the_status_beside_it() -> None:
 
 
 def test_an_error_that_is_nested_too_deep_is_an_error_without_a_message() -> None:
-    body = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    body = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
     assert Failure.of_answer(500, {}, body).message == "The provider answered: HTTP 500"
 

@@ -294,7 +294,7 @@ def test_a_connection_that_fails_after_the_finish_reason_does_not_undo_success()
         (b'{"choices":[{"delta":{"content":"\xff"}}]}', None),
         (b'{"choices":[{"delta":{"content":"\\ud800"}}]}', None),
         (b"x" * 500, repr("x" * 120)),
-        (b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", None),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
     ],
     ids=[
         "html",

@@ -126,7 +126,7 @@ def test_a_request_that_is_no_json_is_refused(sent: bytes) -> None:
 
 
 def test_a_request_that_is_nested_too_deep_is_refused() -> None:
-    deep = b'{"model":"m","input":"x","metadata":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}"
+    deep = b'{"model":"m","input":"x","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
 
     with pytest.raises(InvalidRequest, match=r"^The request body is nested too deep\.$"):
         decode_request(deep)
