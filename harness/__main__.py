@@ -120,7 +120,8 @@ def _record(arguments: argparse.Namespace) -> int:
         base_url = os.environ.get("CEREBRAS_BASE_URL") or "https://api.cerebras.ai/v1"
         live = Live(base_url.rstrip("/"), api_key)
     for scenario in chosen:
-        path = cassettes_folder() / "cerebras" / f"{scenario.name}.yaml"
+        # Never into an installation: what came with it is not anybody's to change.
+        path = Path("cassettes") / "cerebras" / f"{scenario.name}.yaml"
         progress = _Progress(scenario.name)
         try:
             record(scenario, path, model=arguments.model, live=live, on_event=progress)

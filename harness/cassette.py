@@ -39,6 +39,7 @@ __all__ = [
     "Cassette",
     "InvalidCassette",
     "Match",
+    "check_digest",
     "chunks_of",
     "digest",
     "open_cassette",
@@ -124,11 +125,28 @@ def chunks_of(response: Mapping[str, Any]) -> list[tuple[float, bytes]]:
 
 
 def digest(cassette: Cassette) -> str:
-    """Return the SHA-256 of what the provider sent, all streams in order."""
+    """Return the SHA-256 of what was recorded: requests, as JSON, and streams, byte by byte."""
     total = hashlib.sha256()
-    for response in cassette.responses:
-        total.update(response["body"]["string"])
+    for request, response in cassette.data:
+        for body in (response.get("client_request", {}).get("body"), request.body):
+            total.update(_canonical(body) + b"\n")
+        total.update(response["body"]["string"] + response["stream"]["end"].encode() + b"\n")
     return total.hexdigest()
+
+
+def check_digest(cassette: Cassette) -> None:
+    """Raise `InvalidCassette` where a recording is not as it was when it was made."""
+    origin = cassette.get_metadata("provenance", {}) if cassette._metadata else {}
+    if origin and origin["sha256"] != digest(cassette):
+        raise InvalidCassette(f"{cassette.path}: was changed by hand; record it again")
+
+
+def _canonical(body: str | bytes | None) -> bytes:
+    """Return a body so that its layout does not matter, where it is JSON."""
+    try:
+        return json.dumps(json.loads(body or b""), sort_keys=True).encode()
+    except ValueError:
+        return _bytes(body or b"")
 
 
 # --- the file ------------------------------------------------------------------------------------

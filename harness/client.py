@@ -12,7 +12,10 @@ from typing import Any, Final
 
 import httpx
 
-__all__ = ["Answer", "Event", "read_events", "send"]
+__all__ = ["CREDENTIAL", "Answer", "Event", "read_events", "send"]
+
+#: What the client holds itself out with; it must not get any further than the proxy.
+CREDENTIAL: Final = "the-clients-own-credential"
 
 #: Seconds without a byte after which the proxy counts as hanging.
 _TIMEOUT: Final = httpx.Timeout(30)
@@ -76,8 +79,7 @@ def send(
     headers = {
         "content-type": "application/json",
         "accept": "text/event-stream",
-        # A client's own credential, which must not get any further than the proxy.
-        "authorization": "Bearer the-clients-own-credential",
+        "authorization": f"Bearer {CREDENTIAL}",
     }
     content = json.dumps(body, ensure_ascii=False).encode()
     start = time.perf_counter()

@@ -116,10 +116,13 @@ def from_npm(version: str, cache: Path) -> Codex:
     folder = cache / version
     binary = folder / "node_modules" / ".bin" / "codex"
     if not binary.exists():
+        # Not with --prefix, which would also move where npm looks for its configuration.
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text("{}")
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]
         subprocess.run(
-            [npm, "install", "--prefix", str(folder), *options, f"@openai/codex@{version}"],
+            [npm, "install", *options, f"@openai/codex@{version}"],
+            cwd=folder,
             check=True,
             stdin=subprocess.DEVNULL,
         )

@@ -1,8 +1,8 @@
 """A scripted client: requests in the shape that Codex sends them, by version.
 
-Keys, their order, kinds of item and names of tools are those of the real CLI, as it was seen to
-send them. The prose is not: Codex' prompts and tool descriptions are long, change with every
-version, and are not ours to publish; short ones of our own stand in their place.
+Keys, their order, kinds of item and names of tools (a few of them) are those of the real CLI, as it
+was seen to send them. The prose is not: Codex' prompts and tool descriptions are long, change with
+every version, and are not ours to publish; short ones of our own stand in their place.
 """
 
 from __future__ import annotations

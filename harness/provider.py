@@ -47,6 +47,8 @@ class Provider(LoopbackServer):
         self._settled = threading.Condition()
         #: Bodies of the requests that came, as JSON where they are.
         self.requests: list[Any] = []
+        #: Their `authorization` headers, empty where there was none.
+        self.credentials: list[str] = []
         #: What is wrong with those that are in no recording.
         self.misses: list[str] = []
 
@@ -64,6 +66,7 @@ class Provider(LoopbackServer):
         """Answer from `transport` from now on, and forget what came before."""
         self._transport = transport
         self.requests = []
+        self.credentials = []
         self.misses = []
 
     async def _stop(self) -> None:
@@ -83,6 +86,7 @@ class Provider(LoopbackServer):
             if not message.get("more_body"):
                 break
         self.requests.append(_parsed(bytes(body)))
+        self.credentials.append(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
         with self._answering():
             await self._play(scope, bytes(body), send)
 

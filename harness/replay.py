@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 
 from harness import rules, schema
-from harness.cassette import Cassette, InvalidCassette, open_cassette
+from harness.cassette import Cassette, InvalidCassette, check_digest, open_cassette
 from harness.chat_stream import read_chat_stream
-from harness.client import send
+from harness.client import CREDENTIAL, send
 from harness.provider import Provider
 from harness.rules import Exchange, Fault
 from harness.transport import CassetteTransport, Pace, at_once
@@ -32,6 +32,8 @@ class Replay:
     exchanges: list[Exchange] = field(default_factory=list)
     #: What the proxy sent to the provider, in order.
     upstream_requests: list[Any] = field(default_factory=list)
+    #: The credentials it showed there.
+    credentials: list[str] = field(default_factory=list)
     #: Why a request upstream was in no recording.
     misses: list[str] = field(default_factory=list)
     #: Paths of the recorded requests that never came.
@@ -56,6 +58,7 @@ def replay(
     """
     played = Replay(case_name(path), file=_shown(path))
     with open_cassette(path) as cassette:
+        check_digest(cassette)
         provider.play(CassetteTransport(cassette, pace=pace))
         for number, response in enumerate(cassette.responses):
             request = _client_request(path, response)
@@ -69,6 +72,7 @@ def replay(
             played.exchanges.append(Exchange(answer, said, where))
         played.unplayed = list(_unplayed(cassette))
     played.upstream_requests = provider.requests
+    played.credentials = provider.credentials
     played.misses = provider.misses
     return played
 
@@ -95,6 +99,9 @@ def _edge_faults(played: Replay) -> Iterator[Fault]:
     for miss in played.misses:
         requirement = "the request upstream is the recorded one"
         yield Fault("edge/2", requirement, "a recorded request", miss, where)
+    if any(CREDENTIAL in credential for credential in played.credentials):
+        requirement = "the provider gets the configured key, and nothing of the client's"
+        yield Fault("edge/4", requirement, "the configured key", "the client's credential", where)
     for request in () if played.misses else played.unplayed:
         requirement = "every recorded interaction is played"
         yield Fault("edge/3", requirement, request, "the proxy never sent it", where)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,7 +25,13 @@ class SubjectFailed(RuntimeError):
 class OwnProxy:
     """This repository's proxy, a process of its own, in front of the provider at `base_url`."""
 
-    def __init__(self, base_url: str, *, api_key: str = "conformance") -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str = "conformance",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._environment = {
             # Only what a process needs: no key of the person who runs this gets in.
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
@@ -32,6 +39,7 @@ class OwnProxy:
             "PROXY_PORT": "0",
             "CEREBRAS_API_KEY": api_key,
             "CEREBRAS_BASE_URL": base_url,
+            **(environment or {}),
         }
         self._process: subprocess.Popen[str] | None = None
         self._said: list[str] = []
@@ -40,7 +48,7 @@ class OwnProxy:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "proxy"],
+            [sys.executable, "-P", "-m", "proxy"],  # whatever is called proxy.py here
             env=self._environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import socket
 import sys
@@ -21,6 +22,11 @@ environment:
   CEREBRAS_API_KEY    the key (required); it is sent to CEREBRAS_BASE_URL and nowhere else
   CEREBRAS_BASE_URL   where Cerebras is; default https://api.cerebras.ai/v1
   CEREBRAS_MODEL      takes the place of OpenAI's own model names; default gpt-oss-120b
+  CEREBRAS_TIMEOUT    seconds of its silence after which it has failed; default 240
+
+  switches, 0 or 1, for what depends on the version of the API or on the model; default 0:
+  CEREBRAS_PARALLEL_TOOL_CALLS   send parallel_tool_calls
+  CEREBRAS_THINK_TAGS            take <think>...</think> at the start of content for reasoning
 
 example:
   CEREBRAS_API_KEY=csk-... codex-proxy &
@@ -46,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ws="none",
         lifespan="on",
         access_log=False,
-        log_level="warning",
+        log_level="error",  # a WebSocket that is refused is no warning to a person
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
@@ -65,7 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
             flush=True,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
 
 
@@ -104,6 +113,14 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     base_url = environment.get("CEREBRAS_BASE_URL") or Settings.base_url
     if not _is_url(base_url):
         parser.error(f"CEREBRAS_BASE_URL is no http(s) URL: {base_url!r}")
+    try:
+        switches = {
+            "send_parallel_tool_calls": _switch(environment, "CEREBRAS_PARALLEL_TOOL_CALLS"),
+            "think_tags": _switch(environment, "CEREBRAS_THINK_TAGS"),
+        }
+        timeout = _seconds(environment, "CEREBRAS_TIMEOUT", Settings.timeout)
+    except ValueError as error:
+        parser.error(str(error))
     return Settings(
         api_key=api_key,
         base_url=base_url.rstrip("/"),
@@ -111,7 +128,29 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         backend=arguments.backend,
         host=arguments.host,
         port=arguments.port,
+        timeout=timeout,
+        **switches,
     )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name) or "0"
+    if value not in ("0", "1"):
+        raise ValueError(f"{name} is 0 or 1, not {value!r}")
+    return value == "1"
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{name} is a number of seconds, not {text!r}")
+    return seconds
 
 
 def _is_url(text: str) -> bool:

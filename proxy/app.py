@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-import httpx
+import msgspec
 
-from proxy import responses
-from proxy.failures import Failure, http_error
-from proxy.reconstruct import ResponseStream
+from proxy.asgi import Client, Receive, Scope, Send
+from proxy.content_encoding import ContentEncodingError, TooLong, decoded
+from proxy.failures import Failure
+from proxy.reconstruct import Cut, End, ResponseStream
+from proxy.request import InvalidRequest, Request, decode_request
+from proxy.responses import Response
 from proxy.settings import Settings
-from proxy.translate import translate
-from proxy.upstream import Cerebras, read_error
+from proxy.translate import Translation, translate
+from proxy.upstream import Cerebras, ConnectionFault, read_error
 
 __all__ = ["App", "create_app"]
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+#: How often this proxy tries again by itself, and the seconds before it does, times 1 to 2.
+_RETRY_AFTER: Final = (0.2, 0.6)
 
-#: Seconds that a provider has, after the terminal event, to end its stream; then the connection
-#: can serve the next turn.
-_DRAIN: Final = 1.0
+#: Any version of Codex, whatever it calls itself: `codex_exec/0.163.0 (Debian 12.0.0; x86_64)`.
+_CODEX: Final = re.compile(r"/0\.(\d+)\.\d+\S* \(")
+
+#: The first version that does not take `response.incomplete` for a stream that broke.
+_KNOWS_INCOMPLETE: Final = 163
+
+_RESPONSES: Final = ("/responses", "/v1/responses")
+_COMPACT: Final = ("/responses/compact", "/v1/responses/compact")
+_MODELS: Final = ("/models", "/v1/models")
 
 
 def create_app(settings: Settings) -> App:
@@ -34,7 +44,7 @@ def create_app(settings: Settings) -> App:
 
 
 class App:
-    """`GET /health`, `POST /responses` and `POST /v1/responses`."""
+    """`/health`, and `/responses`, `/responses/compact` and `/models` with or without `/v1`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -44,16 +54,21 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        client = _Client(receive, send)
-        match scope["path"], scope["method"]:
+        client = Client(scope, receive, send)
+        match client.path, client.method:
             case "/health", "GET" | "HEAD":
-                await client.answer(200, b'{"status":"healthy"}')
-            case "/responses" | "/v1/responses", "POST":
-                await self._responses(client)
-            case "/health" | "/responses" | "/v1/responses" as path, method:
-                await client.error(405, f"{path} does not take {method}.")
+                await client.send_json(b'{"status":"healthy"}')
+            case path, "POST" if path in _RESPONSES or path in _COMPACT:
+                await self._until_the_client_leaves(client)
+            case path, "GET" if path in _MODELS:
+                await client.send_json(self._models(client))
+            case path, "GET" if path in _RESPONSES and client.header("upgrade"):
+                # What makes Codex go on over HTTP at once; 404 and 405 cost it seven seconds.
+                await client.send_error(426, "There are no WebSockets here: POST, please.")
+            case path, method if path in ("/health", *_RESPONSES, *_COMPACT, *_MODELS):
+                await client.send_error(405, f"{path} does not take {method}.")
             case path, method:
-                await client.error(404, f"There is no {method} {path} here.")
+                await client.send_error(404, f"There is no {method} {path} here.")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -63,12 +78,30 @@ class App:
         await self._upstream.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _responses(self, client: _Client) -> None:
+    def _models(self, client: Client) -> bytes:
+        """Return what there is, in the shape that asks for it: Codex' own, or OpenAI's."""
+        if b"client_version=" in client.query:
+            return b'{"models":[]}'
+        model = {
+            "id": self._settings.model,
+            "object": "model",
+            "created": 0,
+            "owned_by": "cerebras",
+        }
+        return msgspec.json.encode({"object": "list", "data": [model]})
+
+    # --- responses -------------------------------------------------------------------------------
+
+    async def _until_the_client_leaves(self, client: Client) -> None:
         """Answer one request; when the client leaves, the request upstream is cancelled."""
-        body = await client.read()
+        try:
+            body = await client.read()
+        except TooLong as error:
+            await client.send_error(413, str(error))
+            return
         if body is None:
             return
-        answering = asyncio.create_task(self._answer(body, client))
+        answering = asyncio.create_task(self._respond(client, body))
         leaving = asyncio.create_task(client.left())
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -79,107 +112,137 @@ class App:
         if not answering.cancelled():
             answering.result()
 
-    async def _answer(self, body: bytes, client: _Client) -> None:
-        assert self._upstream is not None, "the lifespan has not started"
+    async def _respond(self, client: Client, body: bytes) -> None:
         try:
-            request = responses.decode_request(body)
-            if not request.stream:
-                raise responses.InvalidRequest(
-                    'Only streams are served: send "stream": true.', "stream"
-                )
-            chat_request = translate(request, model=self._settings.model)
-        except responses.InvalidRequest as fault:
-            await client.error(400, str(fault), param=fault.param)
+            plain = decoded(body, client.header("content-encoding"))
+            client_request = decode_request(plain)
+            compacts = client.path in _COMPACT
+            translation = translate(client_request, self._settings, compacts=compacts)
+        except InvalidRequest as fault:
+            await client.send_error(400, str(fault), param=fault.param)
             return
-        response = responses.Response.to(
-            request,
+        except TooLong as error:
+            await client.send_error(413, str(error))
+            return
+        except ContentEncodingError as error:
+            await client.send_error(415, str(error))
+            return
+        stream = self._stream(client, client_request, translation)
+        if client_request.stream and not compacts:
+            ticking = asyncio.create_task(_keep_alive(client, stream, self._settings.keep_alive))
+            try:
+                failure = await self._answer(client, stream, translation)
+            finally:
+                ticking.cancel()
+            await _end_stream(client, stream, failure)
+        else:
+            failure = await self._answer(None, stream, translation)
+            await _send_whole(client, stream, failure, compacts=compacts)
+
+    def _stream(
+        self, client: Client, client_request: Request, translation: Translation
+    ) -> ResponseStream:
+        response = Response.to(
+            client_request,
             id=f"resp_{uuid.uuid4().hex}",
             created_at=int(time.time()),
-            model=chat_request.model,
+            model=translation.chat_request.model,
         )
-        stream = ResponseStream(response)
-        try:
-            async with self._upstream.stream(chat_request) as answer:
-                if answer.status_code != 200:
-                    error = await read_error(answer)
-                    failure = Failure.of_answer(answer.status_code, answer.headers, error)
-                    await _fail(client, stream, failure)
-                    return
-                await client.send_event_stream(stream.start(), more=True)
-                # To the provider's end, also where the stream was closed before it.
-                async for data in answer.aiter_raw():
-                    events = stream.receive_data(data)
-                    await client.send_event_stream(events, more=not stream.closed)
-                await client.send_event_stream(stream.receive_data(None), more=False)
-        except httpx.TransportError as error:
-            await _fail(client, stream, Failure.of_transport(error))
+        return ResponseStream(
+            response,
+            toolbox=translation.toolbox,
+            call_ids=translation.call_ids,
+            compacts=translation.compacts,
+            cut=_cut(client.header("user-agent")),
+            think_tags=self._settings.think_tags,
+        )
+
+    async def _answer(
+        self, client: Client | None, stream: ResponseStream, translation: Translation
+    ) -> Failure | None:
+        """Carry the provider's answer into `stream`, and to the client where one is listening.
+
+        Returns the failure that ended it from outside the stream, if one did.
+        """
+        assert self._upstream is not None, "the lifespan has not started"
+        for wait in (*_RETRY_AFTER, None):
+            try:
+                async with self._upstream.stream(translation.chat_request) as answer:
+                    if answer.status_code == 200:
+                        if client is not None and not client.started:
+                            await client.send_events(stream.start(), more=True)
+                        # To the provider's end, also where the stream was closed before it.
+                        async for data in answer.aiter_raw():
+                            events = stream.receive_data(data)
+                            if client is not None:
+                                await client.send_events(events, more=not stream.closed)
+                            elif stream.closed:
+                                break
+                        return None
+                    body = await read_error(answer)
+                    failure = Failure.of_answer(answer.status_code, answer.headers, body)
+            except ConnectionFault as error:
+                failure = Failure.of_fault(error.fault, error.detail)
+            if wait is None or not failure.retriable or (client is not None and client.started):
+                return failure
+            await asyncio.sleep(wait * (1 + random.random()))  # noqa: S311 - jitter is no secret
+        raise AssertionError("the last try returns")
 
 
-async def _fail(client: _Client, stream: ResponseStream, failure: Failure) -> None:
-    if client.started:
-        await client.send_event_stream(stream.fail(failure), more=False)
-    elif failure.final:
-        await client.error(400, failure.message, code=failure.code)
+def _cut(user_agent: str) -> Mapping[Cut, End]:
+    """Return how a response ends that the provider cut, for this client.
+
+    Versions of Codex before 0.163 ask six times when a response is incomplete, and enter what they
+    got each time. All of them do so for a content filter: there new ones stop at a failure.
+    """
+    codex = _CODEX.search(user_agent)
+    if codex is None:
+        return {}
+    if int(codex[1]) < _KNOWS_INCOMPLETE:
+        return {"max_output_tokens": "completed", "content_filter": "completed"}
+    return {"content_filter": "failed"}
+
+
+async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) -> None:
+    """Let the client hear something whenever it has heard nothing for so many seconds.
+
+    The first time that commits the status, before the provider's is known.
+    """
+    clock = asyncio.get_running_loop().time
+    while not stream.closed:
+        left = client.last_sent + seconds - clock()
+        if left > 0:
+            await asyncio.sleep(left)
+        elif client.busy:  # it has something to read
+            await asyncio.sleep(seconds)
+        else:
+            events = stream.keep_alive() if client.started else stream.start()
+            await client.send_events(events, more=True)
+
+
+async def _end_stream(client: Client, stream: ResponseStream, failure: Failure | None) -> None:
+    """Send what ends a stream: the provider's end, or the failure that came before it."""
+    if failure is not None and failure.final and not client.started:
+        await client.send_error(400, failure.message, code=failure.code)
+        return
+    head = b"" if client.started else stream.start()
+    events = stream.receive_data(None) if failure is None else stream.fail(failure)
+    await client.send_events(head + events, more=False)
+
+
+async def _send_whole(
+    client: Client, stream: ResponseStream, failure: Failure | None, *, compacts: bool
+) -> None:
+    """Send the response as one JSON object, for a client that does not stream."""
+    if failure is None:
+        stream.receive_data(None)
     else:
-        await client.send_event_stream(stream.start() + stream.fail(failure), more=False)
-
-
-class _Client:
-    """The client's side of one request, in ASGI's messages."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        #: True once a status was sent: from then on a failure travels in the stream.
-        self.started = False
-        self._ended = False
-
-    async def read(self) -> bytes | None:
-        """Return the request's body; None where the client left before its end."""
-        body = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                return bytes(body)
-
-    async def left(self) -> None:
-        """Return when the client has left, or a while after it got all of its answer."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if self._ended:
-            await asyncio.sleep(_DRAIN)
-
-    async def send_event_stream(self, data: bytes, *, more: bool) -> None:
-        """Send some of an event stream, with its head before the first; after its end, nothing."""
-        if self._ended:
-            return
-        if not self.started:
-            await self._start(200, b"text/event-stream; charset=utf-8")
-        if data or not more:
-            self._ended = not more
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def answer(self, status: int, body: bytes) -> None:
-        """Send a complete JSON answer."""
-        await self._start(status, b"application/json", (b"content-length", b"%d" % len(body)))
-        self._ended = True
-        await self._send({"type": "http.response.body", "body": body})
-
-    async def error(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str = "invalid_request",
-        param: str | None = None,
-    ) -> None:
-        """Send a complete HTTP error."""
-        await self.answer(status, http_error(message, code=code, param=param))
-
-    async def _start(self, status: int, content_type: bytes, *more: tuple[bytes, bytes]) -> None:
-        self.started = True
-        headers = [(b"content-type", content_type), (b"cache-control", b"no-store"), *more]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        stream.fail(failure)
+    if (failure := stream.failure) is not None:
+        await client.send_error(
+            failure.status, failure.message, code=failure.code, retry_after=failure.retry_after
+        )
+    elif compacts:
+        await client.send_json(msgspec.json.encode({"output": stream.response.output}))
+    else:
+        await client.send_json(msgspec.json.encode(stream.response))

@@ -114,7 +114,9 @@ class Request(_Sent):
     stream: bool
     tools: list[Tool] | None = None
     tool_choice: str | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
     max_completion_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -139,6 +141,9 @@ class ToolCallDelta(msgspec.Struct):
 class Delta(msgspec.Struct):
     content: str | None = None
     reasoning: str | None = None
+    #: What other providers call it.
+    reasoning_content: str | None = None
+    refusal: str | None = None
     tool_calls: list[ToolCallDelta] | None = None
 
 
@@ -146,6 +151,7 @@ class Choice(msgspec.Struct):
     delta: Delta | None = None
     #: Absent until the last chunk: stop, tool_calls, length or content_filter.
     finish_reason: str | None = None
+    index: int | None = None
 
 
 class PromptTokensDetails(msgspec.Struct):
@@ -170,6 +176,7 @@ class Error(msgspec.Struct):
     message: str | None = None
     type: str | None = None
     code: str | int | None = None
+    status_code: int | None = None
 
 
 class Chunk(msgspec.Struct):
@@ -186,7 +193,6 @@ class ErrorBody(Error):
 
     error: Error | str | None = None
     detail: Any = None
-    status_code: int | None = None
 
     @property
     def innermost(self) -> Error:

@@ -14,6 +14,8 @@ from proxy.responses import OutputItem, OutputText, Response, SummaryText
 __all__ = [
     "ContentPartAdded",
     "ContentPartDone",
+    "CustomToolCallInputDelta",
+    "CustomToolCallInputDone",
     "Event",
     "FunctionCallArgumentsDelta",
     "FunctionCallArgumentsDone",
@@ -161,6 +163,19 @@ class FunctionCallArgumentsDone(
 ):
     name: str
     arguments: str
+
+
+# --- custom tool calls ---------------------------------------------------------------------------
+
+
+class CustomToolCallInputDelta(
+    _ItemEvent, kw_only=True, tag="response.custom_tool_call_input.delta"
+):
+    delta: str
+
+
+class CustomToolCallInputDone(_ItemEvent, kw_only=True, tag="response.custom_tool_call_input.done"):
+    input: str
 
 
 encode: Final = msgspec.json.Encoder().encode

@@ -5,17 +5,22 @@ Each kind of item knows its own chain; `ResponseStream` decides when. Ids and in
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-from proxy import events, responses
+import msgspec
+
+from proxy import chat, compaction, events, responses
+from proxy.custom_input import CustomInput
 from proxy.events import Event, OutputItemAdded, OutputItemDone
-from proxy.responses import OutputText, Status, SummaryText
+from proxy.responses import OutputItem, OutputText, Status, SummaryText
+from proxy.tools import Kind, Origin
 
-__all__ = ["FunctionCall", "Message", "OpenItem", "Reasoning"]
+__all__ = ["Compaction", "Message", "OpenItem", "Reasoning", "call_item"]
 
 
-class OpenItem:
+class OpenItem(ABC):
     """An item that was added and is not done yet. Its deltas are kept, and joined once."""
 
     __slots__ = ("_deltas", "id", "output_index")
@@ -23,22 +28,32 @@ class OpenItem:
     #: What ids of this kind begin with, as OpenAI's do.
     prefix: ClassVar[str]
 
-    def __init__(self, id: str, output_index: int) -> None:
-        self.id = id
+    def __init__(self, token: str, output_index: int) -> None:
+        self.id = f"{self.prefix}_{token}_{output_index}"
         self.output_index = output_index
         self._deltas: list[str] = []
 
     def added(self) -> Iterator[Event]:
         """Yield the events that open the item."""
-        raise NotImplementedError
+        yield OutputItemAdded(output_index=self.output_index, item=self._item("in_progress", None))
 
-    def delta(self, text: str) -> Event:
-        """Return the event of some more of the item's text."""
-        raise NotImplementedError
+    @abstractmethod
+    def delta(self, text: str) -> Event | None:
+        """Take some more of what the provider says; return its event, if it makes one."""
 
     def done(self, status: Status) -> Iterator[Event]:
         """Yield the events that end the item; the last one holds it whole, all that Codex keeps."""
-        raise NotImplementedError
+        text = "".join(self._deltas)
+        yield from self._text_done(text)
+        yield OutputItemDone(output_index=self.output_index, item=self._item(status, text))
+
+    @abstractmethod
+    def _text_done(self, text: str) -> Iterator[Event]:
+        """Yield the events that end the item's text, before its own."""
+
+    @abstractmethod
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        """Return the item with its text, or without any."""
 
 
 class Reasoning(OpenItem):
@@ -48,8 +63,7 @@ class Reasoning(OpenItem):
     prefix = "rs"
 
     def added(self) -> Iterator[Event]:
-        item = responses.OutputReasoning(id=self.id, summary=[])
-        yield OutputItemAdded(output_index=self.output_index, item=item)
+        yield from super().added()
         yield events.ReasoningSummaryPartAdded(
             item_id=self.id, output_index=self.output_index, part=SummaryText("")
         )
@@ -60,16 +74,17 @@ class Reasoning(OpenItem):
             item_id=self.id, output_index=self.output_index, delta=text
         )
 
-    def done(self, status: Status) -> Iterator[Event]:
-        part = SummaryText("".join(self._deltas))
+    def _text_done(self, text: str) -> Iterator[Event]:
         yield events.ReasoningSummaryTextDone(
-            item_id=self.id, output_index=self.output_index, text=part.text
+            item_id=self.id, output_index=self.output_index, text=text
         )
         yield events.ReasoningSummaryPartDone(
-            item_id=self.id, output_index=self.output_index, part=part
+            item_id=self.id, output_index=self.output_index, part=SummaryText(text)
         )
-        item = responses.OutputReasoning(id=self.id, summary=[part])
-        yield OutputItemDone(output_index=self.output_index, item=item)
+
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        summary = [] if text is None else [SummaryText(text)]
+        return responses.OutputReasoning(id=self.id, summary=summary)
 
 
 class Message(OpenItem):
@@ -79,8 +94,7 @@ class Message(OpenItem):
     prefix = "msg"
 
     def added(self) -> Iterator[Event]:
-        item = responses.OutputMessage(id=self.id, status="in_progress", content=[])
-        yield OutputItemAdded(output_index=self.output_index, item=item)
+        yield from super().added()
         yield events.ContentPartAdded(
             item_id=self.id, output_index=self.output_index, part=OutputText("")
         )
@@ -89,29 +103,57 @@ class Message(OpenItem):
         self._deltas.append(text)
         return events.OutputTextDelta(item_id=self.id, output_index=self.output_index, delta=text)
 
-    def done(self, status: Status) -> Iterator[Event]:
-        part = OutputText("".join(self._deltas))
-        yield events.OutputTextDone(item_id=self.id, output_index=self.output_index, text=part.text)
-        yield events.ContentPartDone(item_id=self.id, output_index=self.output_index, part=part)
-        item = responses.OutputMessage(id=self.id, status=status, content=[part])
-        yield OutputItemDone(output_index=self.output_index, item=item)
-
-
-class FunctionCall(OpenItem):
-    """A call of a function tool; its text is the arguments, passed on as the string they are."""
-
-    __slots__ = ("call_id", "name")
-    prefix = "fc"
-
-    def __init__(self, id: str, output_index: int, *, call_id: str, name: str) -> None:
-        super().__init__(id, output_index)
-        self.call_id = call_id
-        self.name = name
-
-    def added(self) -> Iterator[Event]:
-        yield OutputItemAdded(
-            output_index=self.output_index, item=self._item("in_progress", arguments="")
+    def _text_done(self, text: str) -> Iterator[Event]:
+        yield events.OutputTextDone(item_id=self.id, output_index=self.output_index, text=text)
+        yield events.ContentPartDone(
+            item_id=self.id, output_index=self.output_index, part=OutputText(text)
         )
+
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        content = [] if text is None else [OutputText(text)]
+        return responses.OutputMessage(id=self.id, status=status, content=content)
+
+
+class Compaction(OpenItem):
+    """A summary of the conversation; Codex wants the item and no deltas of it."""
+
+    __slots__ = ()
+    prefix = "cmp"
+
+    def delta(self, text: str) -> None:
+        self._deltas.append(text)
+
+    def _text_done(self, text: str) -> Iterator[Event]:
+        yield from ()
+
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        content = compaction.pack(text or "")
+        return responses.OutputCompaction(id=self.id, encrypted_content=content)
+
+
+# --- calls ---------------------------------------------------------------------------------------
+
+
+class _Call(OpenItem):
+    """A tool call: what the provider says of it are the arguments."""
+
+    __slots__ = ("_call_id", "_origin")
+
+    def __init__(self, token: str, output_index: int, *, call_id: str, origin: Origin) -> None:
+        super().__init__(token, output_index)
+        self._call_id = call_id
+        self._origin = origin
+
+    @property
+    def _namespace(self) -> str | msgspec.UnsetType:
+        return self._origin.namespace or msgspec.UNSET
+
+
+class FunctionCall(_Call):
+    """A call of a function; the arguments are passed on as the string they are, JSON or not."""
+
+    __slots__ = ()
+    prefix = "fc"
 
     def delta(self, text: str) -> Event:
         self._deltas.append(text)
@@ -119,16 +161,108 @@ class FunctionCall(OpenItem):
             item_id=self.id, output_index=self.output_index, delta=text
         )
 
-    def done(self, status: Status) -> Iterator[Event]:
-        arguments = "".join(self._deltas)
+    def _text_done(self, text: str) -> Iterator[Event]:
         yield events.FunctionCallArgumentsDone(
-            item_id=self.id, output_index=self.output_index, name=self.name, arguments=arguments
-        )
-        yield OutputItemDone(
-            output_index=self.output_index, item=self._item(status, arguments=arguments)
+            item_id=self.id, output_index=self.output_index, name=self._origin.name, arguments=text
         )
 
-    def _item(self, status: Status, *, arguments: str) -> responses.OutputFunctionCall:
+    def _item(self, status: Status, text: str | None) -> OutputItem:
         return responses.OutputFunctionCall(
-            id=self.id, status=status, call_id=self.call_id, name=self.name, arguments=arguments
+            id=self.id,
+            status=status,
+            call_id=self._call_id,
+            name=self._origin.name,
+            arguments=text or "",
+            namespace=self._namespace,
         )
+
+
+class CustomToolCall(_Call):
+    """A call of a custom tool; its input is the one string in the arguments, unescaped."""
+
+    __slots__ = ("_input",)
+    prefix = "ctc"
+
+    def __init__(self, token: str, output_index: int, *, call_id: str, origin: Origin) -> None:
+        super().__init__(token, output_index, call_id=call_id, origin=origin)
+        self._input = CustomInput()
+
+    def delta(self, text: str) -> Event | None:
+        return self._input_delta(self._input.receive(text))
+
+    def done(self, status: Status) -> Iterator[Event]:
+        last = self._input_delta(self._input.end())
+        if last is not None:
+            yield last
+        yield from super().done(status)
+
+    def _input_delta(self, text: str) -> Event | None:
+        if not text:
+            return None
+        self._deltas.append(text)
+        return events.CustomToolCallInputDelta(
+            item_id=self.id, output_index=self.output_index, delta=text
+        )
+
+    def _text_done(self, text: str) -> Iterator[Event]:
+        yield events.CustomToolCallInputDone(
+            item_id=self.id, output_index=self.output_index, input=text
+        )
+
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        return responses.OutputCustomToolCall(
+            id=self.id,
+            status=status,
+            call_id=self._call_id,
+            name=self._origin.name,
+            input=text or "",
+            namespace=self._namespace,
+        )
+
+
+class LocalShellCall(_Call):
+    """A call of the built-in shell; there are no events of its arguments."""
+
+    __slots__ = ()
+    prefix = "lsh"
+
+    def delta(self, text: str) -> None:
+        self._deltas.append(text)
+
+    def _text_done(self, text: str) -> Iterator[Event]:
+        yield from ()
+
+    def _item(self, status: Status, text: str | None) -> OutputItem:
+        try:
+            action = msgspec.json.decode(text or "", type=_ShellArguments)
+        except chat.NOT_JSON:
+            # Nothing that could be run; Codex runs an empty command and tells the model.
+            action = _ShellArguments()
+        return responses.OutputLocalShellCall(
+            id=self.id,
+            status=status,
+            call_id=self._call_id,
+            action=responses.LocalShellAction(
+                command=action.command,
+                working_directory=action.working_directory,
+                timeout_ms=action.timeout_ms,
+            ),
+        )
+
+
+class _ShellArguments(msgspec.Struct):
+    command: list[str] = []
+    working_directory: str | None = None
+    timeout_ms: int | None = None
+
+
+_CALLS: dict[Kind, type[_Call]] = {
+    Kind.FUNCTION: FunctionCall,
+    Kind.CUSTOM: CustomToolCall,
+    Kind.LOCAL_SHELL: LocalShellCall,
+}
+
+
+def call_item(token: str, output_index: int, *, call_id: str, origin: Origin) -> OpenItem:
+    """Return the item of a call of the tool `origin`."""
+    return _CALLS[origin.kind](token, output_index, call_id=call_id, origin=origin)

@@ -14,7 +14,7 @@ is done would enter Codex' history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Final, Literal
 
@@ -22,13 +22,24 @@ import msgspec
 
 from proxy import chat, events, responses, sse
 from proxy.failures import Failure
-from proxy.items import FunctionCall, Message, OpenItem, Reasoning
+from proxy.items import Compaction, Message, OpenItem, Reasoning, call_item
 from proxy.responses import IncompleteDetails
+from proxy.think_tags import ThinkTags
+from proxy.tools import Toolbox
 
-__all__ = ["ResponseStream"]
+__all__ = ["Cut", "End", "ResponseStream"]
+
+#: Why a provider cut its answer, in the words of `incomplete_details.reason`.
+Cut = Literal["max_output_tokens", "content_filter"]
+
+#: How a response ends, but for being complete.
+End = Literal["completed", "incomplete", "failed"]
 
 #: Finish reasons that leave the answer incomplete, in the words of `incomplete_details.reason`.
-_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_INCOMPLETE: Final[Mapping[str, Cut]] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+}
 
 _TERMINAL: Final = {
     "completed": events.ResponseCompleted,
@@ -56,18 +67,37 @@ class ResponseStream:
     at their end; or `fail` where the connection failed. Each returns what is to be sent on. Once
     `closed` is true the body ends: Codex 0.45 waits for its end, not for the terminal event.
 
-    `response` is the response in its first state; the ids of items are made from its own.
+    `response` is the response in its first state; the ids of items are made from its own. What the
+    request was made of is needed to undo it: its `toolbox`, the ids of calls that it has had, and
+    whether it asks for a summary (`compacts`). `cut` says how a response ends that the
+    provider cut, where that is not `incomplete`: some clients take that for a stream that broke.
     """
 
-    def __init__(self, response: responses.Response) -> None:
+    def __init__(
+        self,
+        response: responses.Response,
+        *,
+        toolbox: Toolbox | None = None,
+        call_ids: Iterable[str] = (),
+        compacts: bool = False,
+        cut: Mapping[Cut, End] | None = None,
+        think_tags: bool = False,
+    ) -> None:
         self._response = response
+        self._toolbox = toolbox or Toolbox()
+        self._call_ids = set(call_ids)
+        self._compacts = compacts
+        self._cut: Mapping[Cut, End] = cut or {}
+        self._think_tags = ThinkTags() if think_tags else None
         self._token = response.id.removeprefix("resp_")
         self._decoder = sse.ServerSentEventDecoder()
         self._state = _State.STREAMING
-        self._incomplete: str | None = None
+        self._incomplete: Cut | None = None
         self._usage: responses.Usage | None = None
-        #: The reasoning or message that is being written.
-        self._writing: Reasoning | Message | None = None
+        #: What ended the response, where it failed.
+        self.failure: Failure | None = None
+        #: What is being written: one item at a time, but for calls.
+        self._writing: OpenItem | None = None
         self._calls: list[_Call] = []
         self._added = 0
         self._done: dict[int, responses.OutputItem] = {}
@@ -79,6 +109,11 @@ class ResponseStream:
         """True once the terminal event was returned."""
         return self._state is _State.CLOSED
 
+    @property
+    def response(self) -> responses.Response:
+        """The response as it is now; once `closed`, as it was sent with the terminal event."""
+        return self._response
+
     def start(self) -> bytes:
         """Return the events that announce the response."""
         self._emit(events.ResponseCreated(response=self._response))
@@ -87,13 +122,26 @@ class ResponseStream:
 
     def receive_data(self, data: bytes | None) -> bytes:
         """Return the events that follow from some bytes of the provider, or from their end."""
+        if self._state is _State.CLOSED:
+            return b""
         if data is None:
             self._end_of_input()
-        else:
-            for event in self._decoder.receive_data(data):
-                if self.closed:
-                    break
-                self._receive_event(event)
+            return self._take()
+        try:
+            arrived = self._decoder.receive_data(data)
+        except sse.TooLong as error:
+            self._fail(Failure.of_protocol(f"sent {error}"))
+            return self._take()
+        for event in arrived:
+            if self.closed:
+                break
+            self._receive_event(event)
+        return self._take()
+
+    def keep_alive(self) -> bytes:
+        """Return an event that resets the client's idle timer; a comment would not (Codex)."""
+        if not self.closed:
+            self._emit(events.ResponseInProgress(response=self._response))
         return self._take()
 
     def fail(self, failure: Failure) -> bytes:
@@ -122,7 +170,8 @@ class ResponseStream:
                 self._fail(failure)
                 return
         for choice in chunk.choices or ():
-            self._receive_choice(choice)
+            if not choice.index:  # one answer was asked for
+                self._receive_choice(choice)
         if chunk.usage is not None:
             self._usage = _usage(chunk.usage)
             if self._state is _State.FINISHED:
@@ -131,16 +180,34 @@ class ResponseStream:
     def _receive_choice(self, choice: chat.Choice) -> None:
         delta = choice.delta
         if delta is not None:
-            if delta.reasoning:
-                self._write(Reasoning, delta.reasoning)
+            if reasoning := delta.reasoning or delta.reasoning_content:
+                self._write(Reasoning, reasoning)
             if delta.content:
-                self._write(Message, delta.content)
-            if delta.tool_calls:
+                self._receive_content(delta.content)
+            if delta.refusal:
+                # As text: Codex drops a message with a part that it does not know.
+                self._receive_content(delta.refusal)
+            if delta.tool_calls and not self._compacts:
                 for fragment in delta.tool_calls:
                     self._receive_call(fragment)
-        if choice.finish_reason:
+        if choice.finish_reason == "error":
+            self._fail(Failure.of_protocol("ended its answer with an error"))
+        elif choice.finish_reason and self._state is _State.STREAMING:
             self._state = _State.FINISHED
             self._incomplete = _INCOMPLETE.get(choice.finish_reason)
+
+    def _receive_content(self, content: str) -> None:
+        if self._think_tags is None:
+            self._write(Message, content)
+        else:
+            for piece in self._think_tags.receive(content):
+                self._write(Reasoning if piece.is_reasoning else Message, piece.text)
+
+    def _end_content(self) -> None:
+        """Write what was held back because it might have been a tag."""
+        if self._think_tags is not None:
+            for piece in self._think_tags.end():
+                self._write(Reasoning if piece.is_reasoning else Message, piece.text)
 
     def _receive_call(self, fragment: chat.ToolCallDelta) -> None:
         call = next((call for call in reversed(self._calls) if call.is_meant_by(fragment)), None)
@@ -149,12 +216,27 @@ class ResponseStream:
             self._calls.append(call)
         call.receive(fragment)
         if call.item is None and call.name:
+            self._end_content()
             self._stop_writing()
-            call_id = call.id or f"call_{self._token}_{len(self._calls)}"
-            call.item = FunctionCall(*self._place(FunctionCall), call_id=call_id, name=call.name)
+            call.item = call_item(
+                self._token,
+                self._next_output_index(),
+                call_id=self._unique_call_id(call.id),
+                origin=self._toolbox.origin(call.name),
+            )
             self._emit_all(call.item.added())
         if call.item is not None and call.pending:
-            self._emit(call.item.delta(call.take()))
+            delta = call.item.delta(call.take())
+            if delta is not None:
+                self._emit(delta)
+
+    def _unique_call_id(self, id: str) -> str:
+        """Return the provider's id, unless the conversation has had it: Codex does not notice."""
+        unique = id or f"call_{self._token}_{self._added}"
+        if unique in self._call_ids:
+            unique = f"{unique}_{self._token}_{self._added}"
+        self._call_ids.add(unique)
+        return unique
 
     def _end_of_input(self) -> None:
         if self._state is _State.FINISHED:
@@ -164,26 +246,35 @@ class ResponseStream:
 
     # --- what Codex gets -------------------------------------------------------------------------
 
-    def _write(self, kind: type[Reasoning | Message], text: str) -> None:
+    def _write(self, kind: type[Reasoning | Message | Compaction], text: str) -> None:
+        if self._compacts:
+            if kind is Reasoning:
+                return  # the summary is all that is wanted
+            kind = Compaction
         if not isinstance(self._writing, kind):
             self._stop_writing()
-            self._writing = kind(*self._place(kind))
+            self._writing = kind(self._token, self._next_output_index())
             self._emit_all(self._writing.added())
-        self._emit(self._writing.delta(text))
+        delta = self._writing.delta(text)
+        if delta is not None:
+            self._emit(delta)
 
     def _stop_writing(self) -> None:
         if self._writing is not None:
             self._emit_all(self._writing.done("completed"))
             self._writing = None
 
-    def _place(self, kind: type[OpenItem]) -> tuple[str, int]:
-        """Return id and output index of the next item."""
+    def _next_output_index(self) -> int:
         output_index = self._added
         self._added += 1
-        return f"{kind.prefix}_{self._token}_{output_index}", output_index
+        return output_index
 
     def _complete(self) -> None:
         """End the response as the provider has finished it."""
+        self._end_content()
+        if self._compacts and self._writing is None:
+            self._end_failed(Failure.of_protocol("gave no summary of the conversation"))
+            return
         if self._incomplete is None and any(call.item is None for call in self._calls):
             self._end_failed(Failure.of_protocol("sent a tool call without a name"))
             return
@@ -193,10 +284,16 @@ class ResponseStream:
             open_items += [call.item for call in self._calls if call.item is not None]
         for item in sorted(open_items, key=lambda item: item.output_index):
             self._emit_all(item.done("incomplete" if self._incomplete else "completed"))
-        if self._incomplete is None:
+        # A summary that was cut is one: without it, new versions of Codex would stop.
+        whole = self._incomplete is None or self._compacts
+        end = "completed" if whole else self._cut.get(self._incomplete or "max_output_tokens")
+        if end == "completed":
             self._end("completed")
+        elif end == "failed":
+            self._end_failed(Failure.of_cut(self._incomplete or ""))
         else:
-            self._end("incomplete", incomplete_details=IncompleteDetails(self._incomplete))
+            details = IncompleteDetails(self._incomplete or "")
+            self._end("incomplete", incomplete_details=details)
 
     def _fail(self, failure: Failure) -> None:
         """End the response as failed, unless the provider had finished it."""
@@ -206,6 +303,7 @@ class ResponseStream:
             self._end_failed(failure)
 
     def _end_failed(self, failure: Failure) -> None:
+        self.failure = failure
         error = responses.ResponseError(code=failure.code, message=failure.message)
         self._end("failed", error=error)
 
@@ -216,7 +314,7 @@ class ResponseStream:
         error: responses.ResponseError | None = None,
         incomplete_details: IncompleteDetails | None = None,
     ) -> None:
-        response = msgspec.structs.replace(
+        self._response = msgspec.structs.replace(
             self._response,
             status=status,
             error=error,
@@ -224,7 +322,7 @@ class ResponseStream:
             output=[self._done[output_index] for output_index in sorted(self._done)],
             usage=self._usage,
         )
-        self._emit(_TERMINAL[status](response=response))
+        self._emit(_TERMINAL[status](response=self._response))
         self._state = _State.CLOSED
 
     def _emit_all(self, chain: Iterable[events.Event]) -> None:
@@ -255,7 +353,7 @@ class _Call:
         self.name = ""
         #: Arguments that were not emitted yet.
         self.pending = ""
-        self.item: FunctionCall | None = None
+        self.item: OpenItem | None = None
 
     def is_meant_by(self, fragment: chat.ToolCallDelta) -> bool:
         """Tell whether `fragment` belongs to this call, rather than to one before or a new one."""

@@ -7,11 +7,18 @@ Knows nothing of JSON or of providers. Bytes may arrive cut anywhere; the events
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["ServerSentEvent", "ServerSentEventDecoder", "encode"]
+__all__ = ["LONGEST", "ServerSentEvent", "ServerSentEventDecoder", "TooLong", "encode"]
+
+#: Bytes of one event; a chunk has hundreds, an image in one has millions.
+LONGEST: Final = 16 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
+
+
+class TooLong(ValueError):
+    """An event of more than `LONGEST` bytes."""
 
 
 class ServerSentEvent(NamedTuple):
@@ -40,12 +47,14 @@ class ServerSentEventDecoder:
         self._at_start = True
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
-        """Return the events that `data` completes, in order."""
+        """Return the events that `data` completes, in order; raises `TooLong`."""
         buffer = self._buffer
         buffer += self._with_line_feeds(data)
         end = buffer.rfind(b"\n\n", self._searched)
         if end < 0:
             self._searched = max(0, len(buffer) - 1)
+            if len(buffer) > LONGEST:
+                raise TooLong(f"an event of more than {LONGEST} bytes")
             return []
         blocks = bytes(buffer[:end]).split(b"\n\n")
         del buffer[: end + 2]

@@ -1,181 +1,186 @@
 """The request: Responses in, Chat Completions out.
 
-A conversation is a flat list of items on one side and messages on the other. What a model said in
-one turn (reasoning, text, calls) becomes one assistant message; the results follow their calls.
-Cerebras answers a call without a result, or a result without a call, with 400: neither is sent.
+Nothing that Cerebras would reject is sent: what is not known to be taken is left out, or is a
+switch of the settings where its acceptance is documented and was not seen.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy import chat, responses
+from proxy import chat
+from proxy.conversation import call_ids, messages
+from proxy.request import (
+    CompactionTrigger,
+    InvalidRequest,
+    ReasoningOptions,
+    Request,
+    items_of,
+    tools_of,
+)
+from proxy.settings import Settings
+from proxy.tools import Kind, Origin, Toolbox
 
-__all__ = ["translate"]
+__all__ = ["Translation", "translate"]
 
 #: OpenAI's own names, which no other provider serves: gpt-5-codex, gpt-5.5, o4-mini, codex-mini...
 _OPENAI_MODEL: Final = re.compile(r"(gpt-(?!oss)|chatgpt-|codex-|o\d)", re.IGNORECASE)
 
-#: gpt-oss takes these alone and rejects the rest with 400; the nearest one stands in.
-_REASONING_EFFORT: Final = {
-    "none": "low",
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "high",
+#: By family of models: what each effort becomes. Anything else is 400.
+_EFFORTS: Final = {
+    "gpt-oss": {"none": "low", "minimal": "low", "xhigh": "high"},
+    "glm": {"minimal": "low", "xhigh": "high", "none": "none"},
+    "qwen": {"minimal": "low", "xhigh": "high", "none": "none"},
 }
+_PLAIN_EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high"}
 
 #: OpenAI's scale ends at 2.
 _HIGHEST_TEMPERATURE: Final = 1.5
 
-#: What Codex itself puts where a call was interrupted.
-_ABORTED: Final = "aborted"
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A request for the provider, and what is needed to understand its answer."""
+
+    chat_request: chat.Request
+    toolbox: Toolbox
+    #: Ids of calls that the conversation has had: a new one must differ.
+    call_ids: frozenset[str]
+    #: True where the answer is to be one `compaction` item.
+    compacts: bool
 
 
-def translate(request: responses.Request, *, model: str) -> chat.Request:
-    """Return the Chat Completions request for `request`.
+def translate(request: Request, settings: Settings, *, compacts: bool = False) -> Translation:
+    """Return the Chat Completions request that asks for the same.
 
-    `model` takes the place of OpenAI's own model names; any other name passes unchanged.
-    Raises `responses.InvalidRequest` where an item or a tool has a wrong type or lacks a field.
+    With `compacts`, or where an item asks for it, that is a summary of the conversation.
+
+    Raises `InvalidRequest` where an item or a tool has a wrong type or lacks a field.
     """
-    model = model if _OPENAI_MODEL.match(request.model) else request.model
-    messages = list(_messages(request))
-    if not messages:
-        raise responses.InvalidRequest("There is nothing to answer in the input.", "input")
-    tools = list(_tools(request))
-    return chat.Request(
+    items = items_of(request)
+    if compacts:
+        items.append(CompactionTrigger())
+    compacts = any(isinstance(item, CompactionTrigger) for item in items)
+    toolbox = Toolbox(() if compacts else tools_of(request, items))
+    choice = _tool_choice(request.tool_choice, toolbox)
+    model = _model(request.model, settings)
+    format, format_note = _response_format(request.text, model, toolbox)
+    conversation = list(messages(items, toolbox))
+    if request.instructions:
+        conversation.insert(0, chat.SystemMessage(request.instructions))
+    if not conversation:
+        raise InvalidRequest("There is nothing to answer in the input.", "input")
+    if format_note is not None:
+        conversation.append(chat.SystemMessage(format_note))
+    chat_request = chat.Request(
         model=model,
-        messages=messages,
+        messages=conversation,
         stream=True,
-        tools=tools or None,
-        tool_choice=_tool_choice(request.tool_choice) if tools else None,
+        tools=toolbox.offered or None,
+        tool_choice=choice if toolbox.offered else None,
+        parallel_tool_calls=(
+            request.parallel_tool_calls
+            if toolbox.offered and settings.send_parallel_tool_calls
+            else None
+        ),
         reasoning_effort=_reasoning_effort(request.reasoning, model),
+        response_format=None if compacts else format,
         max_completion_tokens=request.max_output_tokens,
         temperature=_temperature(request.temperature),
-        top_p=request.top_p,
+        top_p=None if request.top_p is None else min(max(request.top_p, 0.0), 1.0),
     )
+    return Translation(chat_request, toolbox, call_ids(items), compacts)
 
 
-# --- messages ------------------------------------------------------------------------------------
+def _model(name: str, settings: Settings) -> str:
+    return settings.model if _OPENAI_MODEL.match(name) else name
 
 
-@dataclass(slots=True)
-class _Turn:
-    """What the model said between two things said to it: one assistant message."""
-
-    texts: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    calls: list[chat.ToolCall] = field(default_factory=list)
-
-    def message(self) -> chat.AssistantMessage | None:
-        """Return the message; None for reasoning that led to nothing, which Cerebras rejects."""
-        if not self.texts and not self.calls:
-            return None
-        return chat.AssistantMessage(
-            content="\n\n".join(self.texts) if self.texts else None,
-            reasoning="\n\n".join(self.reasoning) or None,
-            tool_calls=self.calls or None,
-        )
+# --- tools ---------------------------------------------------------------------------------------
 
 
-def _messages(request: responses.Request) -> Iterator[chat.Message]:
-    if request.instructions:
-        yield chat.SystemMessage(request.instructions)
-    if isinstance(request.input, str):
-        yield chat.UserMessage(request.input)
-        return
-    items = [
-        item
-        for index, raw in enumerate(request.input)
-        if (item := responses.decode_item(raw, f"input[{index}]")) is not None
-    ]
-    # Paired by id, not by place: Codex 0.45 puts the "aborted" output of an interrupted call at
-    # the very front, and answers parallel calls one by one (call, output, call, output).
-    outputs = {
-        item.call_id: _text(item.output)
-        for item in items
-        if isinstance(item, responses.FunctionCallOutput)
-    }
-    called = {item.call_id for item in items if isinstance(item, responses.FunctionCall)}
-    turn = _Turn()
-    for item in items:
-        match item:
-            case responses.Reasoning():
-                turn.reasoning += filter(None, [_text(item.content or item.summary)])
-            case responses.FunctionCall():
-                function = chat.FunctionCall(name=item.name, arguments=item.arguments)
-                turn.calls.append(chat.ToolCall(id=item.call_id, function=function))
-            case responses.Message(role="assistant"):
-                turn.texts += filter(None, [_text(item.content)])
-            case responses.FunctionCallOutput() if item.call_id in called:
-                yield from _flush(turn, outputs)
-                turn = _Turn()
-            case _:
-                yield from _flush(turn, outputs)
-                turn = _Turn()
-                yield _message(item)
-    yield from _flush(turn, outputs)
-
-
-def _flush(turn: _Turn, outputs: dict[str, str]) -> Iterator[chat.Message]:
-    if (message := turn.message()) is not None:
-        yield message
-    for call in turn.calls:
-        yield chat.ToolMessage(tool_call_id=call.id, content=outputs.get(call.id, _ABORTED))
-
-
-def _message(item: responses.Message | responses.FunctionCallOutput) -> chat.Message:
-    if isinstance(item, responses.FunctionCallOutput):
-        # Its call was cut from the history; the text is not lost.
-        return chat.UserMessage(f"Output of an earlier tool call:\n{_text(item.output)}")
-    if item.role == "user":
-        return chat.UserMessage(_text(item.content))
-    # Not every model takes the role `developer`; gpt-oss maps both to its developer level.
-    return chat.SystemMessage(_text(item.content))
-
-
-def _text(content: str | Iterable[responses.ContentPart]) -> str:
-    """Return the text of `content`; a part that is none (an image) leaves its name."""
-    if isinstance(content, str):
-        return content
-    return "".join(
-        next(
-            (text for text in (part.text, part.refusal) if text is not None),
-            f"[{part.type} left out: this model reads text only]",
-        )
-        for part in content
-    )
-
-
-# --- tools and parameters ------------------------------------------------------------------------
-
-
-def _tools(request: responses.Request) -> Iterator[chat.Tool]:
-    """Yield the function tools; hosted ones (`web_search`) can't be run by this provider."""
-    for index, offered in enumerate(request.tools or []):
-        tool = responses.to_tool(offered, f"tools[{index}]")
-        if tool.type == "function" and tool.name:
-            yield chat.Tool(chat.Function(tool.name, tool.description, tool.parameters))
-
-
-def _tool_choice(choice: str | dict[str, Any] | None) -> str | chat.NamedToolChoice | None:
+def _tool_choice(
+    choice: str | dict[str, Any] | None, toolbox: Toolbox
+) -> str | chat.NamedToolChoice | None:
+    """Return the choice; None is auto, which is what absent means to the provider."""
     match choice:
         case "none" | "required":
             return choice
-        case {"type": "function", "name": str(name)}:
+        case {"type": "allowed_tools", "tools": list(allowed), **rest}:
+            toolbox.keep({name for tool in allowed if (name := _offered(tool, toolbox))})
+            return "required" if rest.get("mode") == "required" else None
+        case dict() if (name := _offered(choice, toolbox)) is not None:
             return chat.NamedToolChoice(chat.NamedFunction(name))
-    return None  # auto, which is what absent means
+    return None
 
 
-def _reasoning_effort(options: responses.ReasoningOptions | None, model: str) -> str | None:
-    if options is None or options.effort is None or "gpt-oss" not in model:
+def _offered(choice: Any, toolbox: Toolbox) -> str | None:
+    """Return the provider's name of the tool that a choice names, if it is offered."""
+    match choice:
+        case {"type": "function", "name": str(name), **rest}:
+            origin = Origin(Kind.FUNCTION, name, _namespace(rest))
+        case {"type": "custom", "name": str(name), **rest}:
+            origin = Origin(Kind.CUSTOM, name, _namespace(rest))
+        case {"type": "local_shell"}:
+            origin = Origin(Kind.LOCAL_SHELL, "local_shell")
+        case _:
+            return None
+    return toolbox.name(origin) if toolbox.offers(origin) else None
+
+
+def _namespace(rest: dict[Any, Any]) -> str | None:
+    namespace = rest.get("namespace")
+    return namespace if isinstance(namespace, str) else None
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _reasoning_effort(options: ReasoningOptions | None, model: str) -> str | None:
+    if options is None or options.effort is None:
         return None
-    return _REASONING_EFFORT.get(options.effort)
+    for family, efforts in _EFFORTS.items():
+        if family in model:
+            return (_PLAIN_EFFORTS | efforts).get(options.effort)
+    return None
+
+
+def _response_format(
+    text: dict[str, Any] | None, model: str, toolbox: Toolbox
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the format of the answer, and what to tell the model where it cannot be demanded.
+
+    gpt-oss rejects a response format together with tools. Codex needs the tools, and the schema is
+    for the final message alone: so the model is told of it, at the end, where it is heeded best.
+    """
+    match (text or {}).get("format"):
+        case {"type": "json_object"}:
+            format: dict[str, Any] = {"type": "json_object"}
+            note = "Answer with one JSON object and nothing else."
+        case {"type": "json_schema", "schema": dict(schema), **rest}:
+            named = {"name": _legal_name(rest.get("name")), "schema": schema}
+            strict = {"strict": rest["strict"]} if isinstance(rest.get("strict"), bool) else {}
+            format = {"type": "json_schema", "json_schema": {**named, **strict}}
+            note = (
+                "Your final answer must be one JSON value that conforms to this JSON Schema, and "
+                f"nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
+            )
+        case {"type": "json_schema"}:
+            raise InvalidRequest("A json_schema format needs a schema.", "text.format.schema")
+        case _:
+            return None, None
+    if toolbox.offered and "gpt-oss" in model:
+        return None, note
+    return format, None
+
+
+def _legal_name(name: object) -> str:
+    """Return the name of a schema as the provider takes it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] if name and isinstance(name, str) else "answer"
 
 
 def _temperature(temperature: float | None) -> float | None:
-    return None if temperature is None else min(temperature, _HIGHEST_TEMPERATURE)
+    return None if temperature is None else min(max(temperature, 0.0), _HIGHEST_TEMPERATURE)

@@ -1,9 +1,10 @@
-"""The provider's edge: one pooled HTTP client for each backend."""
+"""The provider's edge: one pooled HTTP client."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import aiohttp
@@ -12,19 +13,50 @@ import msgspec
 from httpx_aiohttp import AiohttpTransport
 
 from proxy import chat
+from proxy.failures import Fault
 from proxy.settings import Settings
 
-__all__ = ["Cerebras", "read_error"]
+__all__ = ["Cerebras", "ConnectionFault", "read_error"]
 
-#: Seconds. Codex itself gives up after 300 s without an event; a provider that is silent for
-#: longer than `read` has failed.
-_TIMEOUT: Final = httpx.Timeout(connect=10, read=240, write=30, pool=None)
-
-#: `None` would fall back to aiohttp's 100 connections.
-_LIMITS: Final = httpx.Limits(max_connections=100_000)
+#: Seconds that an idle connection is kept: a turn of Codex runs tools before the next begins.
+_KEPT: Final = 120
 
 #: An answer that is no stream is an error of a few hundred bytes; this much of it is read.
 _LONGEST_ERROR: Final = 64 * 1024
+
+#: httpx-aiohttp calls most of them `ConnectTimeout`: what happened is aiohttp's to say. The first
+#: that fits counts.
+_FAULTS: Final[tuple[tuple[type[BaseException], Fault], ...]] = (
+    (aiohttp.ClientConnectorDNSError, Fault.UNRESOLVED),
+    (aiohttp.ClientSSLError, Fault.TLS),
+    (aiohttp.ClientConnectorError, Fault.REFUSED),
+    (aiohttp.ConnectionTimeoutError, Fault.CONNECT_TIMEOUT),
+    (aiohttp.ServerTimeoutError, Fault.SILENT),
+    (aiohttp.ClientPayloadError, Fault.BROKEN),
+    (aiohttp.ClientConnectionError, Fault.DISCONNECTED),
+)
+
+
+class ConnectionFault(Exception):
+    """The connection to the provider failed."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault.name}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+def _session() -> aiohttp.ClientSession:
+    """Return aiohttp's side of the client: any number of connections, and no cookies.
+
+    Whose cookie would it be? One client serves all of Codex' conversations.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=_KEPT, ssl=httpx.create_ssl_context()
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
 class Cerebras:
@@ -40,23 +72,30 @@ class Cerebras:
             "accept-encoding": "identity",
             "user-agent": "codex-proxy",
         }
-        # aiohttp's C parser carries seven times the events per second of httpx' own transport.
+        # aiohttp's C parser carries several times the events per second of httpx' own transport.
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(limits=_LIMITS), timeout=_TIMEOUT, follow_redirects=False
+            transport=AiohttpTransport(client=_session),
+            timeout=httpx.Timeout(connect=10, read=settings.timeout, write=30, pool=None),
+            follow_redirects=False,
         )
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     @asynccontextmanager
     async def stream(self, request: chat.Request) -> AsyncIterator[httpx.Response]:
-        """Send `request` and yield the answer, its body unread; raises `httpx.TransportError`."""
+        """Send `request` and yield the answer, its body unread; raises `ConnectionFault`."""
         body = msgspec.json.encode(request)
         try:
             async with self._client.stream(
                 "POST", self._url, content=body, headers=self._headers
             ) as answer:
                 yield answer
-        except aiohttp.ClientError as error:
+        except (httpx.TransportError, aiohttp.ClientError, UnicodeError) as error:
             # An answer that is no HTTP passes httpx-aiohttp's mapping of exceptions as it is.
-            raise httpx.RemoteProtocolError(str(error)) from error
+            cause = error.__cause__ or error
+            fault = next(
+                (fault for kind, fault in _FAULTS if isinstance(cause, kind)), Fault.BROKEN
+            )
+            raise ConnectionFault(fault, str(cause) or type(cause).__name__) from error
 
     async def aclose(self) -> None:
         await self._client.aclose()

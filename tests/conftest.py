@@ -24,6 +24,7 @@ def proxy(provider: Provider) -> Iterator[OwnProxy]:
     """The proxy under test, a process of its own, in front of the provider."""
     with OwnProxy(provider.base_url) as proxy:
         yield proxy
+    assert proxy.said.count("\n") == 1, f"the proxy printed more than where it is:\n{proxy.said}"
 
 
 class _Text(SingleFileSnapshotExtension):

@@ -105,4 +105,4 @@ def check(exchange: Exchange) -> list[Fault]:
 
 
 # They use what is above.
-from harness.rules import content, framing, items, lifecycle  # noqa: E402, F401
+from harness.rules import chains, content, framing, items, lifecycle  # noqa: E402, F401

@@ -6,7 +6,6 @@ Each version words its requests differently, so the replay answers by turn.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from harness import codex_cli, scenarios
+from harness import scenarios
 from harness.cassette import open_cassette
-from harness.codex_cli import Codex, CodexUnavailable, Run
+from harness.codex_cli import Codex, Run
 from harness.provider import Provider
 from harness.subject import OwnProxy
 from harness.transport import CassetteTransport, as_recorded
@@ -27,17 +26,6 @@ from tests.cassettes import cerebras
 CREATED = Path("/tmp/test_cerebras.py")
 
 Play = Callable[[str], Run]
-
-
-@pytest.fixture(scope="module", params=["0.45.0", "0.163.0"])
-def codex(request: pytest.FixtureRequest) -> Codex:
-    try:
-        if request.param == "0.163.0":
-            return codex_cli.from_pypi()
-        cache = os.environ.get("CODEX_CACHE") or Path.home() / ".cache" / "codex-cli"
-        return codex_cli.from_npm(request.param, Path(cache))
-    except CodexUnavailable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

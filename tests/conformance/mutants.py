@@ -83,11 +83,13 @@ def without(kind: str, *, item: str | None = None) -> Spoil:
 
 
 def doubled(kind: str) -> Spoil:
-    """Repeat the first event of this type."""
+    """Repeat the first event of this type, where there is one."""
 
     def spoil(events: list[Data]) -> list[Data]:
-        index = next(index for index, event in enumerate(events) if event["type"] == kind)
-        return [*events[: index + 1], dict(events[index]), *events[index + 1 :]]
+        for index, event in enumerate(events):
+            if event["type"] == kind:
+                return [*events[: index + 1], dict(event), *events[index + 1 :]]
+        return events
 
     return spoil
 

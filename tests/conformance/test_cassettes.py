@@ -46,4 +46,4 @@ def test_it_says_where_it_is_from(path: Path) -> None:
     with open_cassette(path) as cassette:
         origin = provenance(cassette)
     assert origin["scenario"] == path.stem
-    assert origin["upstream"] == "emulator"
+    assert origin["upstream"] in ("emulator", "live")

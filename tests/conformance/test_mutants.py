@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.cassettes import cerebras
 from tests.conformance.mutants import (
     Mutant,
     Mutation,
+    Spoil,
     doubled,
     with_each,
     with_last,
@@ -40,6 +41,10 @@ def _misplace(event: dict[str, Any]) -> None:
     event["output_index"] += 7
 
 
+def _empty(event: dict[str, Any]) -> None:
+    event["part"] = {**event["part"], "text": ""}
+
+
 def _skip_a_number(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for event in events[3:]:
         event["sequence_number"] += 1
@@ -63,6 +68,8 @@ MUTANTS: dict[str, tuple[str, Mutation, set[str]]] = {
         set(),
     ),
     "lifecycle/4": ("hello", Mutation(with_last(_end_incomplete)), set()),
+    "chains/1": ("hello", Mutation(without("response.content_part.added")), set()),
+    "chains/2": ("hello", Mutation(with_each("response.content_part.done", _empty)), set()),
     "sequence/1": ("hello", Mutation(numbered=_skip_a_number), set()),
     "items/1": ("hello", Mutation(without("response.output_item.added", item="message")), set()),
     "items/2": (
@@ -79,7 +86,7 @@ MUTANTS: dict[str, tuple[str, Mutation, set[str]]] = {
     ),
     "deltas/1": ("hello", Mutation(without("response.output_text.delta")), set()),
     "text/1": ("hello", Mutation(with_text("Hello", "HELLO")), set()),
-    "reasoning/1": ("hello", Mutation(with_text("greeti", "GREETI")), set()),
+    "reasoning/1": ("parallel-calls", Mutation(with_text("depend", "DEPEND")), set()),
     "calls/1": ("parallel-calls", Mutation(with_text("a1b2c3d4e", "call_a1b2c3d4e")), set()),
     "usage/1": (
         "hello",
@@ -111,6 +118,26 @@ def test_nothing_is_caught_where_nothing_is_broken(
 ) -> None:
     mutant.mutation = Mutation()
     assert _caught(cassette, provider, mutant) == set()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "reasoning_summary_part.added",
+        "reasoning_summary_text.done",
+        "reasoning_summary_part.done",
+        "content_part.added",
+        "output_text.done",
+        "content_part.done",
+        "function_call_arguments.done",
+    ],
+)
+@pytest.mark.parametrize("spoil", [without, doubled], ids=["missing", "doubled"])
+def test_each_event_of_a_chain_is_missed(
+    kind: str, spoil: Callable[[str], Spoil], provider: Provider, mutant: Mutant
+) -> None:
+    mutant.mutation = Mutation(spoil(f"response.{kind}"))
+    assert "chains/1" in _caught("parallel-calls", provider, mutant)
 
 
 def test_a_field_that_is_missing_is_named(provider: Provider, mutant: Mutant) -> None:

@@ -29,7 +29,9 @@ def test_the_first_events_leave_before_the_provider_has_finished(
         transport = CassetteTransport(cassette, pace=lambda: until_the_client_has_read)
         provider.play(transport)
         body = json.loads(cassette.responses[0]["client_request"]["body"])
-        with httpx.stream("POST", f"{proxy.url}/v1/responses", json=body) as response:
+        with httpx.stream(
+            "POST", f"{proxy.url}/v1/responses", json=body, trust_env=False
+        ) as response:
             chunks = response.iter_bytes()
             first = next(chunks)
             read.set()

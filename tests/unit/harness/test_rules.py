@@ -112,13 +112,16 @@ def test_a_stream_that_says_what_the_provider_said_has_no_faults() -> None:
     whole = exchange(
         CREATED,
         event(1, "output_item.added", output_index=0, item={**ITEM, "content": []}),
-        event(2, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
-        event(3, "output_text.delta", output_index=0, item_id="msg_1", delta="i"),
-        event(4, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
-        event(5, "output_item.done", output_index=0, item=item),
-        event(6, "output_item.added", output_index=1, item={**call, "arguments": ""}),
-        event(7, "output_item.done", output_index=1, item=call),
-        ends(8, "completed", item, call, usage=told),
+        event(2, "content_part.added", output_index=0, item_id="msg_1"),
+        event(3, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
+        event(4, "output_text.delta", output_index=0, item_id="msg_1", delta="i"),
+        event(5, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
+        event(6, "content_part.done", output_index=0, item_id="msg_1"),
+        event(7, "output_item.done", output_index=0, item=item),
+        event(8, "output_item.added", output_index=1, item={**call, "arguments": ""}),
+        event(9, "function_call_arguments.done", output_index=1, item_id="fc", arguments=""),
+        event(10, "output_item.done", output_index=1, item=call),
+        ends(11, "completed", item, call, usage=told),
         said=said,
     )
 
@@ -204,8 +207,9 @@ def test_a_call_with_other_arguments_is_a_fault() -> None:
     found = exchange(
         CREATED,
         event(1, "output_item.added", output_index=0, item={**call, "arguments": ""}),
-        event(2, "output_item.done", output_index=0, item=item),
-        ends(3, "completed", item),
+        event(2, "function_call_arguments.done", item_id="fc", output_index=0, arguments=""),
+        event(3, "output_item.done", output_index=0, item=item),
+        ends(4, "completed", item),
         said=said,
     )
 
@@ -222,7 +226,8 @@ def test_an_item_that_is_done_twice_is_a_fault() -> None:
         said=STOPPED,
     )
 
-    (fault,) = check(found)
+    chain, fault = check(found)
+    assert chain.rule == "chains/1"
     assert (fault.rule, fault.actual) == ("items/2", "2 of them")
 
 
@@ -231,10 +236,12 @@ def test_deltas_that_do_not_add_up_are_a_fault() -> None:
     found = exchange(
         CREATED,
         event(1, "output_item.added", output_index=0, item=ITEM),
-        event(2, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
-        event(3, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
-        event(4, "output_item.done", output_index=0, item=item),
-        ends(5, "completed", item),
+        event(2, "content_part.added", output_index=0, item_id="msg_1"),
+        event(3, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
+        event(4, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
+        event(5, "content_part.done", output_index=0, item_id="msg_1"),
+        event(6, "output_item.done", output_index=0, item=item),
+        ends(7, "completed", item),
         said=Said(text="Hi", finish_reason="stop"),
     )
 

@@ -18,23 +18,34 @@ settings.load_profile("proxy")
 
 
 @pytest.fixture(scope="session")
-def scripted() -> Iterator[tuple[Provider, OwnProxy]]:
-    """One provider, and one proxy in front of it, a process of its own."""
+def listening() -> Iterator[tuple[Provider, str]]:
+    """One provider, and its URL."""
     provider = Provider()
-    with (
-        LoopbackServer(provider) as server,
-        OwnProxy(f"{server.url}/v1", api_key=KEY) as own_proxy,
-    ):
+    with LoopbackServer(provider) as server:
+        yield provider, f"{server.url}/v1"
+
+
+@pytest.fixture(scope="session")
+def scripted(listening: tuple[Provider, str]) -> Iterator[tuple[Provider, OwnProxy]]:
+    """The provider, and one proxy in front of it, a process of its own."""
+    provider, url = listening
+    with OwnProxy(url, api_key=KEY) as own_proxy:
         yield provider, own_proxy
 
 
 @pytest.fixture
-def upstream(scripted: tuple[Provider, OwnProxy]) -> Provider:
+def upstream(listening: tuple[Provider, str]) -> Provider:
     """The provider, which has seen nothing yet."""
-    provider, _ = scripted
+    provider, _ = listening
     provider.seen.clear()
     provider.asked.clear()
     return provider
+
+
+@pytest.fixture
+def provider_url(listening: tuple[Provider, str]) -> str:
+    """Where a proxy with settings of its own finds the provider."""
+    return listening[1]
 
 
 @pytest.fixture

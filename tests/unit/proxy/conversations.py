@@ -8,19 +8,27 @@ from typing import Any
 import msgspec
 
 from harness.schema import check
-from proxy.responses import decode_request
+from proxy.request import decode_request
+from proxy.settings import Settings
 from proxy.translate import translate
 
 Json = dict[str, Any]
 
 
-def sent(**request: Any) -> Json:
+SETTINGS = Settings(api_key="csk-unused", model="the-configured-model")
+
+
+def sent(*, settings: Settings = SETTINGS, compacts: bool = False, **request: Any) -> Json:
     """Return the body sent to the provider for a request with these fields; it must be valid."""
-    body = json.dumps({"model": "gpt-oss-120b", "input": "Hi", "stream": True, **request}).encode()
-    chat_request = translate(decode_request(body), model="the-configured-model")
-    translated: Json = json.loads(msgspec.json.encode(chat_request))
+    translation = translate(decode_request(body(**request)), settings, compacts=compacts)
+    translated: Json = json.loads(msgspec.json.encode(translation.chat_request))
     assert check(translated, "chat/request.json") == []
     return translated
+
+
+def body(**request: Any) -> bytes:
+    """Return what Codex sends for a request with these fields."""
+    return json.dumps({"model": "gpt-oss-120b", "input": "Hi", "stream": True, **request}).encode()
 
 
 def messages(*items: Json, **request: Any) -> list[Json]:
@@ -44,6 +52,10 @@ def thinks(text: str) -> Json:
 
 def calls(call_id: str, name: str = "shell", arguments: str = "{}") -> Json:
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+
+
+def calls_custom(call_id: str, input: str, name: str = "apply_patch") -> Json:
+    return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": input}
 
 
 def returns(call_id: str, output: object = "done", type: str = "function_call_output") -> Json:

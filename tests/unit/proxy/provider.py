@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +125,57 @@ def hold(left: threading.Event, *pieces: bytes, status: int = 200) -> Answer:
         left.set()
 
     return answer
+
+
+def in_turn(*answers: Answer) -> Answer:
+    """Give each of these answers once, and the last one for good."""
+    left = iter(answers[:-1])
+
+    async def answer(receive: Receive, send: Send) -> None:
+        await next(left, answers[-1])(receive, send)
+
+    return answer
+
+
+def once(event: threading.Event, then: Answer) -> Answer:
+    """Say nothing until the test has set `event`, not even a status, and answer `then`."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        assert await asyncio.to_thread(event.wait, PATIENCE)
+        await then(receive, send)
+
+    return answer
+
+
+# --- below HTTP ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def bare_provider(wire: bytes, *, reset: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer each connection with `wire`, and close or reset it; yield URL and what was asked."""
+    asked: list[bytes] = []
+    linger = struct.pack("ii", 1, 0)
+
+    def answer() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # the end of the test
+            with connection:
+                asked.append(connection.recv(65536))
+                connection.sendall(wire)
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", asked
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            answering.join(PATIENCE)
 
 
 async def _start(send: Send, status: int, **headers: str) -> None:

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from harness.schema import check_event
 from proxy import responses
 from proxy.reconstruct import ResponseStream
+from proxy.request import decode_request
+from proxy.settings import Settings
+from proxy.translate import translate
 
 Json = dict[str, Any]
 
@@ -91,16 +94,44 @@ def new_stream(**request: Any) -> ResponseStream:
     """Return the stream that answers a request with these fields."""
     body = json.dumps({"model": "gpt-oss-120b", "input": "Hi", "stream": True, **request}).encode()
     response = responses.Response.to(
-        responses.decode_request(body), id="resp_abc", created_at=1, model="gpt-oss-120b"
+        decode_request(body), id="resp_abc", created_at=1, model="gpt-oss-120b"
     )
     return ResponseStream(response)
 
 
-def replay(*pieces: bytes) -> bytes:
-    """Return the whole Responses stream for a provider's stream that arrives in `pieces`."""
-    stream = new_stream()
+def stream_of(
+    request: Json, *, knows_incomplete: bool = True, think_tags: bool = False
+) -> ResponseStream:
+    """Return the stream that answers a request with these fields, with all that is known of it."""
+    body = json.dumps({"model": "gpt-oss-120b", "input": "Hi", "stream": True, **request}).encode()
+    client_request = decode_request(body)
+    translation = translate(client_request, Settings(api_key="csk-unused"))
+    return ResponseStream(
+        responses.Response.to(client_request, id="resp_abc", created_at=1, model="gpt-oss-120b"),
+        toolbox=translation.toolbox,
+        call_ids=translation.call_ids,
+        compacts=translation.compacts,
+        cut={}
+        if knows_incomplete
+        else dict.fromkeys(("max_output_tokens", "content_filter"), "completed"),
+        think_tags=think_tags,
+    )
+
+
+def answer_of(stream: ResponseStream, *pieces: bytes) -> list[Json]:
+    """Return the events of `stream` for a provider's stream that arrives in `pieces`."""
+    return read(replay_of(stream, *pieces))
+
+
+def replay_of(stream: ResponseStream, *pieces: bytes) -> bytes:
+    """Return all of `stream` for a provider's stream that arrives in `pieces`."""
     outgoing = [stream.start(), *(stream.receive_data(piece) for piece in pieces)]
     return b"".join([*outgoing, stream.receive_data(None)])
+
+
+def replay(*pieces: bytes) -> bytes:
+    """Return the whole Responses stream for a provider's stream that arrives in `pieces`."""
+    return replay_of(new_stream(), *pieces)
 
 
 def answer(*pieces: bytes) -> list[Json]:
@@ -134,7 +165,9 @@ def _words(event: Json) -> list[str]:
     words = [event["type"].removeprefix("response.")]
     if "output_index" in event:
         words.append(str(event["output_index"]))
-    return words + [event[name] for name in ("delta", "text", "arguments") if name in event]
+    return words + [
+        event[name] for name in ("delta", "text", "arguments", "input") if name in event
+    ]
 
 
 def items(events: Sequence[Json]) -> list[Json]:

@@ -62,7 +62,7 @@ def test_a_request_is_answered_with_an_event_stream(
     assert message["content"][0]["text"] == "Hello."
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/models", "/v1/models", "/v1/responses/", "/Health"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/models/", "/v1/responses/", "/Health"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_another_path_is_not_found(client: httpx.Client, method: str, path: str) -> None:
     response = client.request(method, path)
@@ -79,6 +79,10 @@ def test_another_path_is_not_found(client: httpx.Client, method: str, path: str)
         ("GET", "/v1/responses"),
         ("PUT", "/v1/responses"),
         ("DELETE", "/v1/responses"),
+        ("GET", "/responses/compact"),
+        ("GET", "/v1/responses/compact"),
+        ("POST", "/models"),
+        ("POST", "/v1/models"),
     ],
 )
 def test_another_method_is_not_allowed(client: httpx.Client, method: str, path: str) -> None:
@@ -96,7 +100,17 @@ def test_another_method_is_not_allowed(client: httpx.Client, method: str, path: 
     [
         (b"", "The request body is not JSON: Input data was truncated.", None),
         (b"hello", "The request body is not JSON: JSON is malformed: ", None),
-        (b'{"input":"Hi"}', "Invalid request: Object missing required field `model`.", None),
+        (
+            b'{"input":"Hi"}',
+            "Invalid request at 'model': Object missing required field `model`.",
+            "model",
+        ),
+        (
+            b'{"model":"m"}',
+            "Invalid request at 'input': Object missing required field `input`.",
+            "input",
+        ),
+        (b"[]", "Invalid request: Expected `object`, got `array`.", None),
         (
             b'{"model":"m","input":5,"stream":true}',
             "Invalid request at 'input': Expected `str | array`, got `int`.",
@@ -104,18 +118,21 @@ def test_another_method_is_not_allowed(client: httpx.Client, method: str, path: 
         ),
         (
             b'{"model":"m","input":[{"role":"user"}],"stream":true}',
-            "Invalid request at 'input[0]': Object missing required field `content`.",
-            "input[0]",
+            "Invalid request at 'input[0].content': Object missing required field `content`.",
+            "input[0].content",
         ),
         (
             b'{"model":"m","input":"Hi","tools":[{"type":"function","name":5}],"stream":true}',
             "Invalid request at 'tools[0].name': Expected `str | null`, got `int`.",
             "tools[0].name",
         ),
-        (b'{"model":"m","input":"Hi"}', "Only streams are served: ", "stream"),
-        (b'{"model":"m","input":"Hi","stream":false}', "Only streams are served: ", "stream"),
+        (
+            b'{"model":"m","input":"Hi","previous_response_id":"resp_1"}',
+            "previous_response_id needs the response to be stored, and nothing is stored here: ",
+            "previous_response_id",
+        ),
     ],
-    ids=["empty", "text", "no model", "input", "item", "tool", "no stream", "stream false"],
+    ids=["empty", "text", "no model", "no input", "list", "input", "item", "tool", "previous"],
 )
 def test_a_request_that_is_wrong_is_refused_and_never_reaches_the_provider(
     client: httpx.Client, upstream: Provider, body: bytes, message: str, param: str | None
@@ -126,7 +143,7 @@ def test_a_request_that_is_wrong_is_refused_and_never_reaches_the_provider(
     said = error(response)
     assert said["message"].startswith(message)
     assert said["type"] == "invalid_request_error"
-    assert said["code"] == "invalid_request"
+    assert said["code"] == "invalid_request_error"
     assert said["param"] == param
     assert upstream.seen == []
 
@@ -311,6 +328,6 @@ def test_a_provider_that_is_not_there_is_told_in_the_stream() -> None:
 
     said = failure(response)
     assert said["code"] == "server_error"
-    assert said["message"].startswith("The connection to the provider failed: ")
+    assert said["message"].startswith("The provider cannot be reached: ")
     assert KEY not in response.text
     assert KEY not in own_proxy.said

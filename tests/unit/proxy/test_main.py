@@ -28,6 +28,38 @@ def taken_port() -> Iterator[int]:
 # --- what may be set -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("value", "on"), [("1", True), ("0", False), ("", False)])
+def test_a_switch_is_0_or_1(value: str, on: bool) -> None:
+    assert settings(CEREBRAS_PARALLEL_TOOL_CALLS=value).send_parallel_tool_calls is on
+    assert settings(CEREBRAS_THINK_TAGS=value).think_tags is on
+
+
+@pytest.mark.parametrize("name", ["CEREBRAS_PARALLEL_TOOL_CALLS", "CEREBRAS_THINK_TAGS"])
+@pytest.mark.parametrize("value", ["yes", "true", "2", " 1"])
+def test_what_is_no_switch_is_refused(
+    name: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings(**{name: value})
+
+    assert caught.value.code == 2
+    assert f"{name} is 0 or 1, not {value!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("1", 1), ("0.5", 0.5), ("", 240)])
+def test_a_timeout_is_a_number_of_seconds(value: str, seconds: float) -> None:
+    assert settings(CEREBRAS_TIMEOUT=value).timeout == seconds
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "inf", "nan", "soon"])
+def test_what_is_no_timeout_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings(CEREBRAS_TIMEOUT=value)
+
+    assert caught.value.code == 2
+    assert f"CEREBRAS_TIMEOUT is a number of seconds, not {value!r}" in capsys.readouterr().err
+
+
 def test_a_key_is_all_that_is_needed() -> None:
     assert settings() == Settings(
         api_key=KEY,

@@ -125,7 +125,7 @@ def test_a_connection_that_fails_fails_the_response() -> None:
     stream = new_stream()
     sent = stream.start() + stream.receive_data(says("Hi"))
 
-    events = read(sent + stream.fail(Failure("server_error", "The connection broke.")))
+    events = read(sent + stream.fail(Failure("server_error", "The connection broke.", 502)))
 
     assert final(events)["error"] == {"code": "server_error", "message": "The connection broke."}
     assert stream.closed
@@ -134,7 +134,7 @@ def test_a_connection_that_fails_fails_the_response() -> None:
 def test_a_response_may_fail_before_the_provider_said_anything() -> None:
     stream = new_stream()
 
-    events = read(stream.start() + stream.fail(Failure("rate_limit_exceeded", "Later.")))
+    events = read(stream.start() + stream.fail(Failure("rate_limit_exceeded", "Later.", 429)))
 
     assert outline(events) == ["created", "in_progress", "failed"]
     assert final(events)["error"] == {"code": "rate_limit_exceeded", "message": "Later."}
@@ -143,9 +143,9 @@ def test_a_response_may_fail_before_the_provider_said_anything() -> None:
 def test_a_response_fails_once() -> None:
     stream = new_stream()
     stream.start()
-    stream.fail(Failure("server_error", "The connection broke."))
+    stream.fail(Failure("server_error", "The connection broke.", 502))
 
-    assert stream.fail(Failure("server_error", "Again.")) == b""
+    assert stream.fail(Failure("server_error", "Again.", 502)) == b""
     assert stream.receive_data(None) == b""
 
 
@@ -163,12 +163,12 @@ def test_a_response_fails_once() -> None:
         (
             data({"error": {"message": "Slow down."}, "status_code": 429}),
             "rate_limit_exceeded",
-            "The provider answered: Slow down. Please try again in 1s.",
+            "The provider answered: Slow down. Please try again in 2s.",
         ),
         (
             data({"error": {"message": "Too busy.", "type": "too_many_requests_error"}}),
             "rate_limit_exceeded",
-            "The provider answered: Too busy. Please try again in 1s.",
+            "The provider answered: Too busy. Please try again in 2s.",
         ),
         (
             data({"error": {"message": "Too long.", "code": "context_length_exceeded"}}),
@@ -182,7 +182,7 @@ def test_a_response_fails_once() -> None:
         ),
         (
             b"event: error\n" + data({"error": {"message": "A tool failed.", "status_code": 400}}),
-            "server_error",
+            "invalid_prompt",
             "The provider answered: A tool failed.",
         ),
         (
@@ -273,7 +273,7 @@ def test_a_connection_that_fails_after_the_finish_reason_does_not_undo_success()
     stream = new_stream()
     sent = stream.start() + stream.receive_data(says("Hi") + finishes())
 
-    events = read(sent + stream.fail(Failure("server_error", "The connection broke.")))
+    events = read(sent + stream.fail(Failure("server_error", "The connection broke.", 502)))
 
     assert events == answer(says("Hi"), finishes())
 

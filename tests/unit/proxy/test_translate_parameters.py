@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.responses import InvalidRequest
+from proxy.request import InvalidRequest
 from tests.unit.proxy.conversations import Json, sent
 
 SCHEMA: Json = {
@@ -112,15 +112,25 @@ def test_a_function_tool_needs_neither_description_nor_parameters() -> None:
     [
         {"type": "web_search"},
         {"type": "image_generation", "output_format": "png"},
-        {"type": "local_shell"},
-        {"type": "custom", "name": "apply_patch", "format": {"type": "grammar"}},
-        {"type": "namespace", "name": "agents", "tools": [READ]},
+        {"type": "custom", "format": {"type": "grammar"}},
+        {"type": "namespace", "tools": [READ]},
+        {"type": "namespace", "name": "agents"},
+        {"type": "namespace", "name": "agents", "tools": [{"type": "function"}]},
         {"type": "function"},
         {"type": "function", "name": ""},
     ],
-    ids=["web_search", "image_generation", "local_shell", "custom", "namespace", "nameless", "''"],
+    ids=[
+        "web_search",
+        "image_generation",
+        "custom without name",
+        "namespace without name",
+        "namespace without tools",
+        "namespace of nameless tools",
+        "nameless",
+        "''",
+    ],
 )
-def test_a_tool_that_is_no_named_function_is_left_out(tool: Json) -> None:
+def test_a_tool_that_is_hosted_or_nameless_is_left_out(tool: Json) -> None:
     assert sent(tools=[tool, READ])["tools"] == sent(tools=[READ])["tools"]
 
 
@@ -144,8 +154,8 @@ def test_tools_keep_their_order() -> None:
     [
         (
             {"name": "x"},
-            "Invalid request at 'tools[1]': Object missing required field `type`.",
-            "tools[1]",
+            "Invalid request at 'tools[1].type': Object missing required field `type`.",
+            "tools[1].type",
         ),
         (
             {"type": "function", "name": 5},
@@ -161,32 +171,6 @@ def test_a_tool_that_is_wrong_is_named_by_its_place(tool: Json, message: str, pa
 
     assert str(caught.value) == message
     assert caught.value.param == param
-
-
-# --- tool_choice ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("choice", ["none", "required"])
-def test_a_tool_choice_passes(choice: str) -> None:
-    assert sent(tools=[READ], tool_choice=choice)["tool_choice"] == choice
-
-
-def test_the_choice_of_one_function_is_nested() -> None:
-    choice = {"type": "function", "name": "read_file"}
-
-    assert sent(tools=[READ], tool_choice=choice)["tool_choice"] == {
-        "type": "function",
-        "function": {"name": "read_file"},
-    }
-
-
-@pytest.mark.parametrize(
-    "choice",
-    ["auto", None, {"type": "web_search"}, {"type": "custom", "name": "apply_patch"}],
-    ids=["auto", "null", "hosted", "custom"],
-)
-def test_any_other_tool_choice_is_auto_which_goes_without_saying(choice: object) -> None:
-    assert "tool_choice" not in sent(tools=[READ], tool_choice=choice)
 
 
 # --- reasoning effort ----------------------------------------------------------------------------
@@ -219,8 +203,31 @@ def test_an_effort_that_is_not_given_or_not_known_is_not_sent(reasoning: Json | 
     assert "reasoning_effort" not in sent(reasoning=reasoning)
 
 
-def test_other_models_get_no_effort() -> None:
-    assert "reasoning_effort" not in sent(model="qwen-3.8-27b", reasoning={"effort": "high"})
+@pytest.mark.parametrize("model", ["zai-glm-4.7", "qwen-3.8-27b"])
+@pytest.mark.parametrize(
+    ("asked", "sent_on"),
+    [("minimal", "low"), ("low", "low"), ("medium", "medium"), ("high", "high"), ("xhigh", "high")],
+)
+def test_glm_and_qwen_get_the_nearest_effort_that_they_take(
+    model: str, asked: str, sent_on: str
+) -> None:
+    assert sent(model=model, reasoning={"effort": asked})["reasoning_effort"] == sent_on
+
+
+@pytest.mark.parametrize("model", ["zai-glm-4.7", "qwen-3.8-27b"])
+def test_glm_and_qwen_can_be_told_not_to_think(model: str) -> None:
+    assert sent(model=model, reasoning={"effort": "none"})["reasoning_effort"] == "none"
+
+
+@pytest.mark.parametrize("model", ["gpt-oss-120b", "zai-glm-4.7", "qwen-3.8-27b"])
+def test_an_effort_that_no_family_knows_is_not_sent(model: str) -> None:
+    assert "reasoning_effort" not in sent(model=model, reasoning={"effort": "ultra"})
+
+
+@pytest.mark.parametrize("effort", ["none", "low", "high"])
+@pytest.mark.parametrize("model", ["llama3.1-8b", "gemma-4-31b"])
+def test_a_model_of_no_known_family_gets_no_effort(model: str, effort: str) -> None:
+    assert "reasoning_effort" not in sent(model=model, reasoning={"effort": effort})
 
 
 def test_the_effort_is_for_the_model_that_answers_not_for_the_one_asked_for() -> None:

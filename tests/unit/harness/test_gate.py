@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.cassette import InvalidCassette
+from harness.client import CREDENTIAL
 from harness.provider import Provider
 from harness.replay import faults, replay
 from harness.rules import Fault
@@ -39,6 +42,27 @@ def test_a_proxy_that_is_not_reached_is_a_fault(provider: Provider) -> None:
     assert first.where == "cassettes/cerebras/hello.yaml"
 
 
+@pytest.mark.parametrize(
+    "old",
+    ["say hello world", "Run a command.", '"content":" world"'],
+    ids=["prompt", "tool", "stream"],
+)
+def test_a_cassette_that_was_changed_by_hand_is_refused(
+    old: str, tmp_path: Path, provider: Provider, proxy: OwnProxy
+) -> None:
+    path = changed("hello", tmp_path, old, old.swapcase(), made_anew=False)
+
+    with pytest.raises(InvalidCassette, match="was changed by hand; record it again"):
+        replay(path, proxy.url, provider)
+
+
+def test_the_clients_credential_at_the_provider_is_a_fault(provider: Provider) -> None:
+    with OwnProxy(provider.base_url, api_key=CREDENTIAL) as leaking:
+        found = faults(replay(cerebras("hello"), leaking.url, provider))
+
+    assert [fault.rule for fault in found] == ["edge/4"]
+
+
 def test_a_request_upstream_that_is_not_the_recorded_one_is_a_fault(
     tmp_path: Path, provider: Provider, proxy: OwnProxy
 ) -> None:
@@ -59,9 +83,7 @@ def test_a_recorded_request_that_never_comes_is_a_fault(
     tmp_path: Path, provider: Provider, proxy: OwnProxy
 ) -> None:
     # The proxy refuses the second turn, and so does not ask the provider.
-    path = changed(
-        "parallel-calls", tmp_path, '"stream": true,\n        "input"', '"input"', turn=1
-    )
+    path = changed("parallel-calls", tmp_path, '"model": "gpt-oss-120b"', '"model": ""', turn=1)
 
     first = faults(replay(path, proxy.url, provider))[0]
 
@@ -91,9 +113,13 @@ def test_a_fault_of_an_edge_reads_as_all_faults_do() -> None:
     ]
 
 
-def changed(name: str, folder: Path, old: str, new: str, *, turn: int = 0) -> Path:
+def changed(
+    name: str, folder: Path, old: str, new: str, *, turn: int = 0, made_anew: bool = True
+) -> Path:
     """Return a copy of a cassette in which `old` is `new`, where it first stands in that turn."""
     text = cerebras(name).read_text(encoding="utf-8")
+    if made_anew:
+        text = re.sub(r"metadata:\n(  .*\n)+", "", text)  # with it goes the digest
     *before, after = text.split("\n- client_request:", turn + 1)
     assert old in after
     path = folder / "changed.yaml"

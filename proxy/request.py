@@ -1,0 +1,289 @@
+"""The Responses request: what Codex sends, of every generation.
+
+Names and shapes follow https://platform.openai.com/docs/api-reference/responses/create, and what
+the CLI was seen to send. Known kinds of item and tool are typed; unknown ones are left out without
+harm, because new versions bring new ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+import msgspec
+
+__all__ = [
+    "AdditionalTools",
+    "AgentMessage",
+    "Compaction",
+    "CompactionTrigger",
+    "ContentPart",
+    "CustomToolCall",
+    "FunctionCall",
+    "InputItem",
+    "InvalidRequest",
+    "LocalShellCall",
+    "Message",
+    "Reasoning",
+    "ReasoningOptions",
+    "Request",
+    "Tool",
+    "ToolOutput",
+    "decode_item",
+    "decode_request",
+    "items_of",
+    "to_tool",
+    "tools_of",
+]
+
+
+class InvalidRequest(ValueError):
+    """The client's fault: what is wrong, and at which path (`input[3].call_id`) where known."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+# --- items ---------------------------------------------------------------------------------------
+
+
+class ContentPart(msgspec.Struct):
+    """`input_text`, `output_text`, `summary_text`, `reasoning_text`, `input_image`, ..."""
+
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+
+
+class Message(msgspec.Struct):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[ContentPart]
+
+
+class Reasoning(msgspec.Struct):
+    summary: list[ContentPart] = []
+    content: list[ContentPart] | None = None
+
+
+class FunctionCall(msgspec.Struct):
+    call_id: str
+    name: str
+    arguments: str
+    namespace: str | None = None
+
+
+class CustomToolCall(msgspec.Struct):
+    call_id: str
+    name: str
+    input: str
+    namespace: str | None = None
+
+
+class LocalShellAction(msgspec.Struct, omit_defaults=True):
+    command: list[str] = []
+    working_directory: str | None = None
+    timeout_ms: int | None = None
+
+
+class LocalShellCall(msgspec.Struct):
+    #: Codex 0.45 may know it by its `id` alone.
+    call_id: str | None = None
+    id: str | None = None
+    action: LocalShellAction = msgspec.field(default_factory=LocalShellAction)
+
+
+class ToolOutput(msgspec.Struct):
+    """The output of a call of any kind: Codex 0.45 answers an aborted one with the wrong kind."""
+
+    call_id: str
+    output: str | list[ContentPart]
+
+
+class AgentMessage(msgspec.Struct):
+    """What another agent of Codex says."""
+
+    content: str | list[ContentPart]
+    author: str = "agent"
+    recipient: str = "agent"
+
+
+class AdditionalTools(msgspec.Struct):
+    """Tools among the items, as "responses lite" has them."""
+
+    tools: list[dict[str, Any]] = []
+    #: Where it stands in the request.
+    path: str = ""
+
+
+class Compaction(msgspec.Struct):
+    """A conversation that was summed up; the content is this proxy's own, or somebody else's."""
+
+    encrypted_content: str = ""
+
+
+class CompactionTrigger(msgspec.Struct):
+    """Asks for the conversation to be summed up in one `compaction` item."""
+
+
+InputItem = (
+    Message
+    | Reasoning
+    | FunctionCall
+    | CustomToolCall
+    | LocalShellCall
+    | ToolOutput
+    | AgentMessage
+    | AdditionalTools
+    | Compaction
+    | CompactionTrigger
+)
+
+_DECODERS: Final[dict[str, msgspec.json.Decoder[InputItem]]] = {
+    "message": msgspec.json.Decoder(Message),
+    "reasoning": msgspec.json.Decoder(Reasoning),
+    "function_call": msgspec.json.Decoder(FunctionCall),
+    "custom_tool_call": msgspec.json.Decoder(CustomToolCall),
+    "local_shell_call": msgspec.json.Decoder(LocalShellCall),
+    "function_call_output": msgspec.json.Decoder(ToolOutput),
+    "custom_tool_call_output": msgspec.json.Decoder(ToolOutput),
+    "local_shell_call_output": msgspec.json.Decoder(ToolOutput),
+    "agent_message": msgspec.json.Decoder(AgentMessage),
+    "additional_tools": msgspec.json.Decoder(AdditionalTools),
+    "compaction": msgspec.json.Decoder(Compaction),
+    "compaction_summary": msgspec.json.Decoder(Compaction),
+    "compaction_trigger": msgspec.json.Decoder(CompactionTrigger),
+}
+
+
+# --- tools and the request itself ----------------------------------------------------------------
+
+
+class Tool(msgspec.Struct):
+    """A tool as the client offers it; hosted ones (`web_search`) have no name."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    #: Of a custom tool: its grammar.
+    format: dict[str, Any] | None = None
+    #: Of a namespace.
+    tools: list[Tool] | None = None
+
+
+class ReasoningOptions(msgspec.Struct):
+    effort: str | None = None
+    summary: str | None = None
+
+
+class Request(msgspec.Struct):
+    """The body of `POST /responses`. Items and tools are typed later, each by its `type`.
+
+    What the response echoes is held decoded: the client's own line breaks must not get into an
+    event.
+    """
+
+    model: str
+    input: str | list[msgspec.Raw]
+    instructions: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: ReasoningOptions | None = None
+    stream: bool | None = None
+    store: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    metadata: dict[str, Any] | None = None
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    text: dict[str, Any] | None = None
+    user: str | None = None
+
+
+class _Kind(msgspec.Struct):
+    #: A message may come without a type (`EasyInputMessage` in the SDK).
+    type: str = "message"
+
+
+_request_decoder = msgspec.json.Decoder(Request)
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
+def decode_request(body: bytes) -> Request:
+    """Return the request in `body`; raises `InvalidRequest`."""
+    with _as_invalid_request(""):
+        request = _request_decoder.decode(body)
+    if not request.model:
+        raise InvalidRequest("A model must be named.", "model")
+    if request.max_output_tokens is not None and request.max_output_tokens < 1:
+        raise InvalidRequest("max_output_tokens must be at least 1.", "max_output_tokens")
+    if request.previous_response_id is not None:
+        raise InvalidRequest(
+            "previous_response_id needs the response to be stored, and nothing is stored here: "
+            "send the whole conversation as input.",
+            "previous_response_id",
+        )
+    return request
+
+
+def decode_item(raw: msgspec.Raw, path: str) -> InputItem | None:
+    """Return the input item in `raw`, None for an unknown kind; raises `InvalidRequest`."""
+    with _as_invalid_request(path):
+        decoder = _DECODERS.get(_kind_decoder.decode(raw).type)
+        item = None if decoder is None else decoder.decode(raw)
+    if isinstance(item, AdditionalTools):
+        item.path = path
+    return item
+
+
+def to_tool(tool: dict[str, Any], path: str) -> Tool:
+    """Return the tool in `tool`; raises `InvalidRequest`."""
+    with _as_invalid_request(path):
+        return msgspec.convert(tool, Tool)
+
+
+def items_of(request: Request) -> list[InputItem]:
+    """Return the input items of known kinds, in order; raises `InvalidRequest`."""
+    if isinstance(request.input, str):
+        return [Message("user", request.input)]
+    decoded = (decode_item(raw, f"input[{index}]") for index, raw in enumerate(request.input))
+    return [item for item in decoded if item is not None]
+
+
+def tools_of(request: Request, items: list[InputItem]) -> list[Tool]:
+    """Return the tools that are offered, beside the input and in it; raises `InvalidRequest`."""
+    tools = [to_tool(tool, f"tools[{index}]") for index, tool in enumerate(request.tools or [])]
+    for item in items:
+        if isinstance(item, AdditionalTools):
+            tools += [
+                to_tool(tool, f"{item.path}.tools[{index}]")
+                for index, tool in enumerate(item.tools)
+            ]
+    return tools
+
+
+@contextmanager
+def _as_invalid_request(path: str) -> Iterator[None]:
+    try:
+        yield
+    except msgspec.ValidationError as error:
+        # "Expected `str`, got `int` - at `$.content[0].text`", or, of the object itself,
+        # "Object missing required field `call_id`"
+        message, _, place = str(error).partition(" - at `$")
+        path += place.removesuffix("`")
+        if missing := re.search(r"missing required field `(\w+)`", message):
+            path += f".{missing[1]}"
+        param = path.removeprefix(".") or None
+        where = f" at '{param}'" if param else ""
+        raise InvalidRequest(f"Invalid request{where}: {message}.", param) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The request body is not JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deep.") from None
