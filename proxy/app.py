@@ -17,7 +17,7 @@ from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
 from proxy.reconstruct import Cut, End, ResponseStream
 from proxy.request import InvalidRequest, Request, decode_request
-from proxy.responses import Response
+from proxy.responses import OutputCompaction, Response
 from proxy.settings import Settings
 from proxy.translate import Translation, translate
 from proxy.upstream import Cerebras, ConnectionFault, read_error
@@ -230,6 +230,19 @@ async def _end_stream(client: Client, stream: ResponseStream, failure: Failure |
     await client.send_events(head + events, more=False)
 
 
+def _compacted(response: Response) -> bytes:
+    """Return the answer of `/responses/compact`.
+
+    The item goes by its older name: Codex 0.63 knows no other, later versions know both.
+    """
+    summaries = [item for item in response.output if isinstance(item, OutputCompaction)]
+    output = [
+        {"type": "compaction_summary", "encrypted_content": item.encrypted_content}
+        for item in summaries
+    ]
+    return msgspec.json.encode({"output": output})
+
+
 async def _send_whole(
     client: Client, stream: ResponseStream, failure: Failure | None, *, compacts: bool
 ) -> None:
@@ -243,6 +256,6 @@ async def _send_whole(
             failure.status, failure.message, code=failure.code, retry_after=failure.retry_after
         )
     elif compacts:
-        await client.send_json(msgspec.json.encode({"output": stream.response.output}))
+        await client.send_json(_compacted(stream.response))
     else:
         await client.send_json(msgspec.json.encode(stream.response))

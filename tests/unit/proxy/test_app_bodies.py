@@ -238,7 +238,7 @@ def test_a_conversation_is_summed_up_in_one_json_object(
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     (item,) = response.json()["output"]
-    assert item["type"] == "compaction"
+    assert item["type"] == "compaction_summary"
     assert compaction.unpack(item["encrypted_content"]).endswith("\nWe did much.")
     (seen,) = upstream.seen
     assert seen.body["messages"][-1]["content"] == compaction.REQUEST
