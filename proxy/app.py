@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
+import httpx
 import msgspec
 
 from proxy.asgi import Client, Receive, Scope, Send
@@ -26,6 +28,9 @@ __all__ = ["App", "create_app"]
 
 #: How often this proxy tries again by itself, and the seconds before it does, times 1 to 2.
 _RETRY_AFTER: Final = (0.2, 0.6)
+
+#: Seconds that a provider which has finished has to tell the usage, or to end its stream.
+_LAST_WORD: Final = 2.0
 
 #: Any version of Codex, whatever it calls itself: `codex_exec/0.163.0 (Debian 12.0.0; x86_64)`.
 _CODEX: Final = re.compile(r"/0\.(\d+)\.\d+\S* \(")
@@ -171,13 +176,7 @@ class App:
                     if answer.status_code == 200:
                         if client is not None and not client.started:
                             await client.send_events(stream.start(), more=True)
-                        # To the provider's end, also where the stream was closed before it.
-                        async for data in answer.aiter_raw():
-                            events = stream.receive_data(data)
-                            if client is not None:
-                                await client.send_events(events, more=not stream.closed)
-                            elif stream.closed:
-                                break
+                        await _carry(answer, client, stream)
                         return None
                     body = await read_error(answer)
                     failure = Failure.of_answer(answer.status_code, answer.headers, body)
@@ -201,6 +200,21 @@ def _cut(user_agent: str) -> Mapping[Cut, End]:
     if int(codex[1]) < _KNOWS_INCOMPLETE:
         return {"max_output_tokens": "completed", "content_filter": "completed"}
     return {"content_filter": "failed"}
+
+
+async def _carry(answer: httpx.Response, client: Client | None, stream: ResponseStream) -> None:
+    """Carry the body of an answer into `stream`, to its end: also where that was closed before."""
+    clock = asyncio.get_running_loop().time
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None) as patience:
+            async for data in answer.aiter_raw():
+                events = stream.receive_data(data)
+                if client is not None:
+                    await client.send_events(events, more=not stream.closed)
+                elif stream.closed:
+                    break
+                if stream.finished:
+                    patience.reschedule(clock() + _LAST_WORD)
 
 
 async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) -> None:

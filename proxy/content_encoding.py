@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from typing import Final
+from typing import Final, Protocol
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,24 +28,36 @@ class TooLong(ValueError):
 def decoded(body: bytes, content_encoding: str) -> bytes:
     """Return `body` as it was before it was compressed."""
     encoding = content_encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    plain = bytearray()
     try:
-        match encoding:
-            case "" | "identity":
-                return body
-            case "zstd":
-                decompressor = zstd.ZstdDecompressor()
-                plain = decompressor.decompress(body, max_length=LONGEST + 1)
-                complete = decompressor.eof
-            case "gzip" | "x-gzip":
-                inflater = zlib.decompressobj(wbits=31)
-                plain = inflater.decompress(body, LONGEST + 1)
-                complete = inflater.eof
-            case _:
-                raise ContentEncodingError(f"content-encoding {encoding!r} is not known here")
+        while body:  # several frames in a row are one body
+            decompressor = _decompressor(encoding)
+            plain += decompressor.decompress(body, LONGEST + 1 - len(plain))
+            if len(plain) > LONGEST:
+                raise TooLong(f"the body is longer than {LONGEST} bytes")
+            if not decompressor.eof:
+                raise ContentEncodingError(f"the {encoding} body ends too early")
+            body = decompressor.unused_data
     except (zstd.ZstdError, zlib.error) as error:
         raise ContentEncodingError(f"the body is not {encoding}: {error}") from None
-    if len(plain) > LONGEST:
-        raise TooLong(f"the body is longer than {LONGEST} bytes")
-    if not complete:
-        raise ContentEncodingError(f"the {encoding} body ends too early")
-    return plain
+    return bytes(plain)
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _decompressor(encoding: str) -> _Decompressor:
+    if encoding == "zstd":
+        return zstd.ZstdDecompressor()
+    if encoding in ("gzip", "x-gzip"):
+        return zlib.decompressobj(wbits=31)
+    raise ContentEncodingError(f"content-encoding {encoding!r} is not known here")

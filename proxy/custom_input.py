@@ -31,6 +31,7 @@ _CERTAIN: Final = re.compile(
     re.DOTALL,
 )
 _ESCAPE: Final = re.compile(rf"{_HIGH}{_LOW}|\\u{_HEX}{{4}}|\\[^u]", re.DOTALL)
+_SPACE: Final = re.compile(r"\s*")
 _PLAIN: Final = {
     "b": "\b",
     "f": "\f",
@@ -73,25 +74,32 @@ class CustomInput:
                 self._state = _State.TEXT
             elif not _may_open(self._held):
                 self._state = _State.OTHER
-        text = ""
-        while self._state is _State.TEXT:
-            certain = _CERTAIN.match(self._held)
+        return self._text() if self._state is _State.TEXT else ""
+
+    def _text(self) -> str:
+        """Return what is certain of the text, and hold the rest."""
+        held, end, pieces = self._held, 0, []
+        while True:
+            certain = _CERTAIN.match(held, end)
             assert certain is not None
-            text += self._held[: certain.end()]
-            self._held = self._held[certain.end() :]
-            if not self._held.startswith('"'):
+            pieces.append(certain[0])
+            end = certain.end()
+            if not held.startswith('"', end):
                 break
             # The end of the string, if what JSON has behind one comes next: models forget to
             # escape, and half of a patch must not be taken for all of it.
-            behind = self._held[1:].lstrip()
-            if not behind:
+            behind = _SPACE.match(held, end + 1)
+            assert behind is not None
+            following = held[behind.end() : behind.end() + 1]
+            if not following and len(behind[0]) < _LONGEST_OPENING:
                 break
-            if behind[0] in "},":
+            if following in ("", "}", ","):
                 self._state = _State.CLOSED
-            else:
-                text += '\\"'
-                self._held = self._held[1:]
-        return _unescaped(text)
+                break
+            pieces.append('\\"')
+            end += 1
+        self._held = held[end:]
+        return _unescaped("".join(pieces))
 
     def end(self) -> str:
         """Return the text that is left at the end of the arguments."""

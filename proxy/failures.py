@@ -61,8 +61,9 @@ _TIMEOUT: Final = _Row("server_error", 504)
 _BY_STATUS: Final[Mapping[int, _Row]] = {
     **dict.fromkeys((400, 401, 402, 403, 404, 413, 422), _REQUEST),
     429: _RATE,
-    408: _TIMEOUT,
-    **dict.fromkeys((500, 502, 503, 504, 529), _BUSY),
+    # The provider may have worked all that time.
+    **dict.fromkeys((408, 504), _TIMEOUT),
+    **dict.fromkeys((500, 502, 503, 529), _BUSY),
 }
 
 _BY_FAULT: Final[Mapping[Fault, _Row]] = {

@@ -110,6 +110,11 @@ class ResponseStream:
         return self._state is _State.CLOSED
 
     @property
+    def finished(self) -> bool:
+        """True while the provider has finished, and may still tell its usage."""
+        return self._state is _State.FINISHED
+
+    @property
     def response(self) -> responses.Response:
         """The response as it is now; once `closed`, as it was sent with the terminal event."""
         return self._response
@@ -163,7 +168,7 @@ class ResponseStream:
             quoted = event.data[:_QUOTED].decode(errors="replace")
             self._fail(Failure.of_protocol(f"sent what is no chat completion chunk: {quoted!r}"))
             return
-        if chunk.error is not None or not chunk.choices:
+        if chunk.error or not chunk.choices:
             # Before the choices: an error that comes with a finish reason is an error.
             failure = Failure.of_event(event.data)
             if failure is not None:
@@ -187,7 +192,8 @@ class ResponseStream:
             if delta.refusal:
                 # As text: Codex drops a message with a part that it does not know.
                 self._receive_content(delta.refusal)
-            if delta.tool_calls and not self._compacts:
+            # What comes after the finish reason is part of no call that could be run.
+            if delta.tool_calls and not self._compacts and not self.finished:
                 for fragment in delta.tool_calls:
                     self._receive_call(fragment)
         if choice.finish_reason == "error":
@@ -359,9 +365,12 @@ class _Call:
         """Tell whether `fragment` belongs to this call, rather than to one before or a new one."""
         if fragment.id and self.id and fragment.id != self.id:
             return False
+        name = fragment.function.name if fragment.function else None
+        if self.name and name and name != self.name:
+            return False
         if fragment.index is None and not fragment.id:
             # Nothing but a second name tells a new call from more of the last one.
-            return not (self.name and fragment.function and fragment.function.name)
+            return not (self.name and name)
         return fragment.index is None or fragment.index == self.index
 
     def receive(self, fragment: chat.ToolCallDelta) -> None:

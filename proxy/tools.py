@@ -79,9 +79,9 @@ class Toolbox:
     def name(self, origin: Origin) -> str:
         """Return the name by which the provider knows a tool, also one that is offered no more."""
         if origin not in self._names:
-            name = _legal_name(origin)
-            if self._origins.get(name, origin) != origin:
-                name = _hashed_name(origin)  # two tools that look alike once they are flattened
+            name, tries = _legal_name(origin), 0
+            while name in self._origins:  # two tools that look alike once they are flattened
+                name, tries = _hashed_name(origin, tries), tries + 1
             self._names[origin] = name
             self._origins[name] = origin
         return self._names[origin]
@@ -157,8 +157,8 @@ def _full_name(origin: Origin) -> str:
     return f"{origin.namespace}__{origin.name}" if origin.namespace else origin.name
 
 
-def _hashed_name(origin: Origin) -> str:
-    """Return a legal name that no other tool has, the same in every request."""
-    full = _full_name(origin)
-    digest = hashlib.sha256(f"{origin.kind.name} {full}".encode()).hexdigest()[:8]
-    return f"{_ILLEGAL.sub('_', full)[: _LONGEST_NAME - 9]}_{digest}"
+def _hashed_name(origin: Origin, tries: int = 0) -> str:
+    """Return a legal name for a tool, the same in every request; another one with each try."""
+    parts = (origin.kind.name, origin.namespace, origin.name, tries)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+    return f"{_ILLEGAL.sub('_', _full_name(origin))[: _LONGEST_NAME - 9]}_{digest}"

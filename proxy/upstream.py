@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookiejar import DefaultCookiePolicy
@@ -23,6 +25,9 @@ _KEPT: Final = 120
 
 #: An answer that is no stream is an error of a few hundred bytes; this much of it is read.
 _LONGEST_ERROR: Final = 64 * 1024
+
+#: Seconds that it may take: the status says the most of it.
+_ERROR_PATIENCE: Final = 5
 
 #: httpx-aiohttp calls most of them `ConnectTimeout`: what happened is aiohttp's to say. The first
 #: that fits counts.
@@ -102,10 +107,12 @@ class Cerebras:
 
 
 async def read_error(answer: httpx.Response) -> bytes:
-    """Return the body of an error, up to a bound."""
+    """Return the body of an error, up to a bound; what is known is enough where it breaks off."""
     body = bytearray()
-    async for data in answer.aiter_raw():
-        body += data
-        if len(body) >= _LONGEST_ERROR:
-            break
+    with contextlib.suppress(TimeoutError, httpx.TransportError, aiohttp.ClientError):
+        async with asyncio.timeout(_ERROR_PATIENCE):
+            async for data in answer.aiter_raw():
+                body += data
+                if len(body) >= _LONGEST_ERROR:
+                    break
     return bytes(body)

@@ -40,10 +40,11 @@ def failing() -> Iterator[tuple[Provider, OwnProxy]]:
 
 
 @pytest.fixture
-def upstream(failing: tuple[Provider, OwnProxy]) -> Provider:
+def upstream(failing: tuple[Provider, OwnProxy]) -> Iterator[Provider]:
     provider, _ = failing
     provider.seen.clear()
-    return provider
+    yield provider
+    assert provider.rejected == []
 
 
 @pytest.fixture

@@ -34,12 +34,14 @@ def scripted(listening: tuple[Provider, str]) -> Iterator[tuple[Provider, OwnPro
 
 
 @pytest.fixture
-def upstream(listening: tuple[Provider, str]) -> Provider:
-    """The provider, which has seen nothing yet."""
+def upstream(listening: tuple[Provider, str]) -> Iterator[Provider]:
+    """The provider, which has seen nothing yet; what it sees it must be able to take."""
     provider, _ = listening
     provider.seen.clear()
     provider.asked.clear()
-    return provider
+    provider.rejected.clear()
+    yield provider
+    assert provider.rejected == []
 
 
 @pytest.fixture

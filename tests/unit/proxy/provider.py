@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from harness.schema import SchemaFault, check
 from harness.server import BreakConnection
 
 #: Seconds after which something that a test waits for counts as never happening.
@@ -44,6 +45,8 @@ class Provider:
     def __init__(self) -> None:
         self.answer: Answer = reply(500)
         self.seen: list[Seen] = []
+        #: What Cerebras would not have taken.
+        self.rejected: list[SchemaFault] = []
         #: Set when a request is here.
         self.asked = threading.Event()
 
@@ -58,6 +61,7 @@ class Provider:
         self.seen.append(
             Seen(scope["method"], scope["path"], headers, json.loads(body), scope["client"][1])
         )
+        self.rejected += check(self.seen[-1].body, "chat/request.json")
         self.asked.set()
         await self.answer(receive, send)
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from harness.server import BreakConnection
 from proxy.settings import Settings
 from tests.unit.proxy.provider import (
+    PATIENCE,
     Provider,
+    Receive,
+    Send,
     bare_provider,
+    hold,
     in_turn,
     reply,
     stream,
@@ -324,3 +330,35 @@ def test_an_answer_that_was_filtered_is_told_so_that_codex_does_not_ask_again(
     if status == "failed":
         assert response["error"]["code"] == "invalid_prompt"
         assert response["error"]["message"] == "The provider cut its answer: content_filter."
+
+
+# --- providers that do not come to an end --------------------------------------------------------
+
+
+def test_an_error_whose_body_breaks_off_is_judged_by_its_status(
+    client: httpx.Client, upstream: Provider
+) -> None:
+    async def answer(receive: Receive, send: Send) -> None:
+        headers = [(b"retry-after", b"7"), (b"content-length", b"400")]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise BreakConnection
+
+    upstream.answer = answer
+
+    error = final(ask(client))["error"]
+
+    assert error["code"] == "rate_limit_exceeded"
+    assert error["message"].endswith("Please try again in 7s.")
+
+
+def test_who_has_finished_and_stays_is_not_waited_for(
+    client: httpx.Client, upstream: Provider
+) -> None:
+    left = threading.Event()
+    upstream.answer = hold(left, says("Hi"), finishes("stop"))
+
+    events = ask(client)
+
+    assert final(events)["status"] == "completed"
+    assert left.wait(PATIENCE)

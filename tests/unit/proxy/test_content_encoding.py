@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -58,3 +59,12 @@ def test_a_bomb_does_not_go_off(compress: object) -> None:
 
     with pytest.raises(TooLong):
         decoded(bomb, "zstd" if compress is zstd.compress else "gzip")
+
+
+@pytest.mark.parametrize("compress", [zstd.compress, gzip.compress], ids=["zstd", "gzip"])
+def test_several_frames_are_one_body(compress: Callable[[bytes], bytes]) -> None:
+    encoding = "zstd" if compress is zstd.compress else "gzip"
+
+    assert decoded(compress(b"one, ") + compress(b"two"), encoding) == b"one, two"
+    with pytest.raises(ContentEncodingError):
+        decoded(compress(b"one") + b"garbage", encoding)

@@ -273,3 +273,22 @@ def test_beside_a_call_without_a_name_no_other_is_done() -> None:
 
     assert final(events)["status"] == "failed"
     assert items(events) == []
+
+
+def test_two_names_at_one_place_are_two_calls() -> None:
+    events = answer(
+        calls(fragment(0, name="shell", arguments="{}"), fragment(0, name="plan", arguments="[]")),
+        finishes("tool_calls"),
+    )
+
+    assert [(name, arguments) for _, name, arguments in called(events)] == [
+        ("shell", "{}"),
+        ("plan", "[]"),
+    ]
+
+
+def test_a_fragment_behind_the_finish_reason_is_no_call() -> None:
+    whole = calls(fragment(0, id="a", name="shell", arguments="{}"))
+    late = calls(fragment(1, id="b", name="plan", arguments="{"))
+
+    assert [name for _, name, _ in called(answer(whole, finishes("tool_calls"), late))] == ["shell"]

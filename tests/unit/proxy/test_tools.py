@@ -305,3 +305,25 @@ def test_naming_a_tool_does_not_offer_it() -> None:
 
     assert not toolbox.offers(Origin(Kind.FUNCTION, "x"))
     assert toolbox.offered == []
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        [("a", "b__c!"), ("a__b", "c!")],
+        [("a", "b!"), (None, "a__b!")],
+        [("n" * 40, "x" * 40), ("n" * 40 + "__" + "x" * 10, "x" * 28)],
+        [("a", "b__c"), ("a__b", "c"), (None, "a__b__c")],
+    ],
+    ids=["illegal", "function", "long", "legal"],
+)
+def test_tools_that_look_alike_once_they_are_flattened_have_names_of_their_own(
+    origins: list[tuple[str | None, str]],
+) -> None:
+    toolbox = Toolbox()
+
+    names = [toolbox.name(Origin(Kind.FUNCTION, name, space)) for space, name in origins]
+
+    assert len(set(names)) == len(names)
+    for name, (space, own) in zip(names, origins, strict=True):
+        assert toolbox.origin(name) == Origin(Kind.FUNCTION, own, space)
