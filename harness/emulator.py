@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from harness import schema
 from harness.scenarios import Call, Scenario, Turn
-from harness.server import LoopbackServer
+from harness.server import LoopbackServer, read_body
 
 __all__ = ["MODELS", "Emulator", "deltas"]
 
@@ -46,13 +46,8 @@ class Emulator(LoopbackServer):
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        refusal = self._refusal(scope, bytes(body))
+        body = await read_body(receive)
+        refusal = self._refusal(scope, body)
         if refusal is not None:
             status, error = refusal
             content = b"" if error is None else json.dumps(error).encode()

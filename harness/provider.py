@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from harness.server import BreakConnection, LoopbackServer
+from harness.server import BreakConnection, LoopbackServer, read_body
 from harness.transport import Miss, difference
 
 __all__ = ["MISS_STATUS", "Provider"]
@@ -79,16 +79,11 @@ class Provider(LoopbackServer):
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        self.requests.append(_parsed(bytes(body)))
+        body = await read_body(receive)
+        self.requests.append(_parsed(body))
         self.credentials.append(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
         with self._answering():
-            await self._play(scope, bytes(body), send)
+            await self._play(scope, body, send)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

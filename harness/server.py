@@ -6,13 +6,13 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 
-__all__ = ["BreakConnection", "LoopbackServer"]
+__all__ = ["BreakConnection", "LoopbackServer", "read_body"]
 
 
 class BreakConnection(Exception):
@@ -26,6 +26,19 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 
 # A break on purpose is no fault, nor is an answer that the end of the server cuts off.
 logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
+
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body of a request."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 class _Server(uvicorn.Server):

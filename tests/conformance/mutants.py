@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from harness.client import read_events
-from harness.server import LoopbackServer
+from harness.server import LoopbackServer, read_body
 
 Data = dict[str, Any]
 #: Takes the events' data and returns them spoilt.
@@ -48,10 +48,7 @@ class Mutant(LoopbackServer):
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+        body = await read_body(receive)
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:
             answer = await http.post(self._proxy + scope["path"], content=body)
         mutation = self.mutation

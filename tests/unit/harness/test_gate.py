@@ -22,7 +22,7 @@ from harness.client import CREDENTIAL
 from harness.provider import Provider
 from harness.replay import faults, replay
 from harness.rules import Fault
-from harness.server import LoopbackServer
+from harness.server import LoopbackServer, read_body
 from harness.subject import OwnProxy
 from tests.cassettes import FOLDER, cerebras
 
@@ -147,10 +147,7 @@ class Meddler(LoopbackServer):
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+        body = await read_body(receive)
         asked = {**json.loads(body), "store": True}
         url = self._base_url + scope["path"].removeprefix("/v1")
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:
