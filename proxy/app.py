@@ -205,16 +205,20 @@ def _cut(user_agent: str) -> Mapping[Cut, End]:
 async def _carry(answer: httpx.Response, client: Client | None, stream: ResponseStream) -> None:
     """Carry the body of an answer into `stream`, to its end: also where that was closed before."""
     clock = asyncio.get_running_loop().time
+    deadline: float | None = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None) as patience:
             async for data in answer.aiter_raw():
+                if deadline is not None:
+                    patience.reschedule(None)  # the client reads at its own pace
                 events = stream.receive_data(data)
                 if client is not None:
                     await client.send_events(events, more=not stream.closed)
                 elif stream.closed:
                     break
                 if stream.finished:
-                    patience.reschedule(clock() + _LAST_WORD)
+                    deadline = deadline or clock() + _LAST_WORD
+                    patience.reschedule(deadline)
 
 
 async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) -> None:

@@ -284,22 +284,22 @@ class ResponseStream:
         if self._incomplete is None and any(call.item is None for call in self._calls):
             self._end_failed(Failure.of_protocol("sent a tool call without a name"))
             return
+        # A summary that was cut is one: without it, new versions of Codex would stop.
+        reason = None if self._compacts else self._incomplete
+        end = "completed" if reason is None else self._cut.get(reason, "incomplete")
+        if end == "failed":
+            self._end_failed(Failure.of_cut(reason or ""))
+            return
         open_items: list[OpenItem] = [] if self._writing is None else [self._writing]
         if self._incomplete is None:
             # A call that was cut is never done: Codex would run it, whatever its status.
             open_items += [call.item for call in self._calls if call.item is not None]
         for item in sorted(open_items, key=lambda item: item.output_index):
             self._emit_all(item.done("incomplete" if self._incomplete else "completed"))
-        # A summary that was cut is one: without it, new versions of Codex would stop.
-        whole = self._incomplete is None or self._compacts
-        end = "completed" if whole else self._cut.get(self._incomplete or "max_output_tokens")
         if end == "completed":
             self._end("completed")
-        elif end == "failed":
-            self._end_failed(Failure.of_cut(self._incomplete or ""))
         else:
-            details = IncompleteDetails(self._incomplete or "")
-            self._end("incomplete", incomplete_details=details)
+            self._end("incomplete", incomplete_details=IncompleteDetails(reason or ""))
 
     def _fail(self, failure: Failure) -> None:
         """End the response as failed, unless the provider had finished it."""

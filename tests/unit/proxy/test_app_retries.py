@@ -324,10 +324,12 @@ def test_an_answer_that_was_filtered_is_told_so_that_codex_does_not_ask_again(
 ) -> None:
     upstream.answer = stream(says("Once up"), finishes("content_filter"))
 
-    response = final(ask(client, user_agent=user_agent))
+    events = ask(client, user_agent=user_agent)
 
+    response = final(events)
     assert response["status"] == status
     if status == "failed":
+        assert items(events) == []  # half an answer must not enter the conversation
         assert response["error"]["code"] == "invalid_prompt"
         assert response["error"]["message"] == "The provider cut its answer: content_filter."
 
@@ -362,3 +364,16 @@ def test_who_has_finished_and_stays_is_not_waited_for(
 
     assert final(events)["status"] == "completed"
     assert left.wait(PATIENCE)
+
+
+def test_a_client_that_reads_slowly_misses_nothing_of_a_provider_that_goes_on(
+    client: httpx.Client, upstream: Provider
+) -> None:
+    left = threading.Event()
+    upstream.answer = hold(left, finishes("stop"), *[says("x" * 16_000)] * 1250)
+    request = client.build_request("POST", "/v1/responses", json=REQUEST)
+
+    response = client.send(request, stream=True)
+    threading.Event().wait(3)  # longer than a provider that has finished is waited for
+
+    assert final(read(response.read()))["status"] == "completed"
