@@ -143,7 +143,7 @@ class _Codex163(Conversation):
                     f"Process exited with code {call.exit_code}",
                     f"Original token count: {len(call.output) // 4}",
                     "Output:",
-                    call.output,
+                    str(call.output),
                 ]
                 output = {
                     "type": "function_call_output",

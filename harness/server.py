@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["BreakConnection", "LoopbackServer", "read_body"]
 
 
 class BreakConnection(Exception):
-    """Raised by an application to break off its answer: the connection closes, unfinished."""
+    """Raised by an application to break off its answer: the connection closes, unfinished.
+
+    With `reset` the other side is told that it was an accident (RST), else that there is no more
+    to come (FIN). Raised before the head, there is no answer at all.
+    """
+
+    def __init__(self, *, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:
@@ -28,7 +39,14 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+#: Makes `close` send a reset.
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+#: Seconds that what was sent has to arrive: a reset overtakes it.
+_ON_ITS_WAY: Final = 0.02
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -56,10 +74,11 @@ class _Server(uvicorn.Server):
 class LoopbackServer:
     """Serves `app` over real HTTP/1.1, one HTTP chunk for each body message."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._application = app
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         config = uvicorn.Config(
-            app,
+            self._serve,
             interface="asgi3",
             loop="uvloop",
             http="httptools",
@@ -75,6 +94,33 @@ class LoopbackServer:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
         )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._application(scope, receive, send)
+        except BreakConnection as broken:
+            await self._break(scope, reset=broken.reset)
+            raise
+
+    async def _break(self, scope: Scope, *, reset: bool) -> None:
+        connections = self._server.server_state.connections
+        own = next(
+            (
+                one.transport
+                for one in connections
+                if isinstance(one, HttpToolsProtocol) and one.client == scope["client"]
+            ),
+            None,
+        )
+        if own is None:
+            return  # whoever asked left first
+        if reset:
+            await asyncio.sleep(_ON_ITS_WAY)
+            # uvloop's own socket object takes no options; a copy is the same connection.
+            with socket.socket(fileno=os.dup(own.get_extra_info("socket").fileno())) as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            own.abort()
+        own.close()
 
     async def _stop(self) -> None:
         """Let go of what belongs to the server's loop; for subclasses that hold something."""

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Call", "Scenario", "Timing", "Turn", "Usage", "load", "names"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Call",
+    "Refusal",
+    "Scenario",
+    "Timing",
+    "Turn",
+    "Usage",
+    "load",
+    "names",
+]
+
+#: Who answers: by name, as `--backend` takes it.
+Backend = Literal["cerebras", "chatgpt"]
+BACKENDS: Final[tuple[Backend, ...]] = ("cerebras", "chatgpt")
 
 
 class Call(msgspec.Struct, forbid_unknown_fields=True):
@@ -18,18 +33,28 @@ class Call(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     #: An object stands for its JSON; a string is sent as it is, JSON or not.
     arguments: dict[str, Any] | str
-    #: What the tool prints.
-    output: str = ""
+    kind: Literal["function", "custom"] = "function"
+    #: Where the tool is, for a client that has several of its name.
+    namespace: str | None = None
+    #: What the tool prints; a list of content parts where it is more than text.
+    output: str | list[dict[str, Any]] = ""
     exit_code: int = 0
+    #: In how many chunks the arguments come; by default one a token.
+    chunks: int | None = None
+    #: Bytes of numbered lines that `{filler}` stands for in the arguments.
+    filler: int = 0
 
     @property
     def arguments_text(self) -> str:
-        if isinstance(self.arguments, str):
-            return self.arguments
-        return json.dumps(self.arguments, ensure_ascii=False, separators=(",", ":"))
+        text = self.arguments
+        if not isinstance(text, str):
+            text = json.dumps(text, ensure_ascii=False, separators=(",", ":"))
+        if self.filler:
+            text = text.replace("{filler}", json.dumps(_lines(self.filler))[1:-1])
+        return text
 
 
-class Usage(msgspec.Struct, forbid_unknown_fields=True):
+class Usage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Tokens, as the provider counts them."""
 
     prompt_tokens: int
@@ -39,7 +64,7 @@ class Usage(msgspec.Struct, forbid_unknown_fields=True):
     reasoning_tokens: int = 0
 
 
-class Timing(msgspec.Struct, forbid_unknown_fields=True):
+class Timing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The provider's `time_info`, in seconds."""
 
     queue: float
@@ -48,11 +73,22 @@ class Timing(msgspec.Struct, forbid_unknown_fields=True):
     total: float
 
 
-class Turn(msgspec.Struct, forbid_unknown_fields=True):
-    """One answer of the model."""
+class Refusal(msgspec.Struct, forbid_unknown_fields=True):
+    """An error in place of an answer."""
 
-    usage: Usage
-    timing: Timing
+    status: int
+    #: An object is sent as JSON, text as it is.
+    body: dict[str, Any] | str = ""
+    headers: dict[str, str] = {}
+    #: How often, before the turn is played; None: it never is.
+    times: int | None = None
+
+
+class Turn(msgspec.Struct, forbid_unknown_fields=True):
+    """One answer of the model, and what goes wrong with it."""
+
+    usage: Usage = Usage(0, 0)
+    timing: Timing = Timing(0, 0, 0, 0)
     reasoning: str = ""
     #: In how many chunks the reasoning comes; by default one a word.
     reasoning_chunks: int | None = None
@@ -60,10 +96,34 @@ class Turn(msgspec.Struct, forbid_unknown_fields=True):
     calls: list[Call] = []
     #: Fragments of parallel calls take turns instead of following each other.
     interleaved: bool = False
+    #: The calls come whole, together in one chunk, as all models but gpt-oss send them.
+    whole_calls: bool = False
+    #: Why the model stopped, where it was not that it had said all, or called.
+    stopped_by: Literal["length", "content_filter"] | None = None
+
+    refusal: Refusal | None = None
+    #: A stream that begins and then fails: an event that says so, and nothing after it.
+    error: dict[str, Any] | None = None
+    #: How the stream ends: as it should; in the middle, by a connection that is closed or reset, or
+    #: by silence; without a finish_reason; or by a connection that is closed before any answer.
+    end: Literal["complete", "cut", "reset", "stall", "unfinished", "unanswered"] = "complete"
+    #: How many chunks come before that error or end; by default all but the one that ends it.
+    after: int | None = None
+
+    #: What the person says when the turn is over.
+    then: str | None = None
+    #: The answer to a request to sum up the conversation, which goes on with the summary alone.
+    compacts: bool = False
 
     @property
-    def finish_reason(self) -> Literal["tool_calls", "stop"]:
-        return "tool_calls" if self.calls else "stop"
+    def finish_reason(self) -> Literal["tool_calls", "stop", "length", "content_filter"]:
+        return self.stopped_by or ("tool_calls" if self.calls else "stop")
+
+    @property
+    def fails(self) -> bool:
+        """Whether no answer of the model's comes of it, however often it is asked."""
+        refused = self.refusal is not None and self.refusal.times is None
+        return refused or self.error is not None or self.end != "complete"
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,10 +134,28 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     client: Literal["codex-0.45", "codex-0.163"]
     prompt: str
     turns: list[Turn]
+    #: The paths of a proxy that it exercises, for who looks for one.
+    exercises: list[str] = []
+    #: Who can play it.
+    backends: tuple[Backend, ...] = ("cerebras",)
+    #: Names of the tools that the client offers, where they are not those of its version.
+    tools: list[str] = []
+    #: What the client wants the answer to be, as a JSON Schema.
+    output_schema: dict[str, Any] | None = None
     #: Whose wire dialect Cerebras speaks: its own of that month. In 2025 a stream ended without
     #: `[DONE]`, and usage did not tell reasoning tokens.
-    dialect: Literal["2025-11", "2026-05"] = "2026-05"
+    dialect: Literal["2025-11", "2025-11-glm", "2026-05"] = "2026-05"
     name: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether something goes wrong that no live provider does when asked to."""
+        return any(turn.fails or turn.refusal is not None for turn in self.turns)
+
+
+def _lines(size: int) -> str:
+    """Return about `size` bytes of numbered lines."""
+    return "".join(f"line {number:6}\n" for number in range(size // 12))
 
 
 def names() -> list[str]:

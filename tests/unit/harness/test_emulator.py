@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from harness import scenarios
 from harness.chat_stream import Said, SaidCall, read_chat_stream
-from harness.emulator import Emulator, deltas
+from harness.emulator import Emulator
+from harness.emulator.cerebras import deltas
 from harness.scenarios import Call, Turn
 from harness.schema import check
 from tests.unit.harness.emulated import ASKED, CALLING, ONE, Answered, ask, play
