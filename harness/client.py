@@ -6,13 +6,13 @@ import functools
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 
-__all__ = ["CREDENTIAL", "Answer", "Event", "read_events", "send"]
+__all__ = ["CREDENTIAL", "Answer", "Event", "EventReader", "read_events", "send"]
 
 #: What the client holds itself out with; it must not get any further than the proxy.
 CREDENTIAL: Final = "the-clients-own-credential"
@@ -57,11 +57,14 @@ class Answer:
     broken: str | None = None
 
     @property
+    def body(self) -> bytes:
+        """All of it, as it came."""
+        return b"".join(event.raw + b"\n\n" for event in self.events) + self.rest
+
+    @property
     def text(self) -> str:
         """The start of the body, for a message about an answer that is no stream."""
-        return b"\n".join([event.raw for event in self.events] + [self.rest]).decode(
-            errors="replace"
-        )[:2000]
+        return self.body[:2000].decode(errors="replace")
 
 
 def send(
@@ -69,38 +72,50 @@ def send(
     body: object,
     *,
     path: str = "/v1/responses",
-    on_event: Callable[[Event], None] = lambda event: None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """POST `body` as JSON to `url` + `path`; call `on_event` as each event arrives.
+    """POST `body` as JSON to `url` + `path`, and take the answer down.
 
     Raises `httpx.TransportError` where nothing answers at all; a connection that breaks later is
     told in the answer.
     """
-    headers = {
+    sent = {
         "content-type": "application/json",
         "accept": "text/event-stream",
         "authorization": f"Bearer {CREDENTIAL}",
+        **(headers or {}),
     }
     content = json.dumps(body, ensure_ascii=False).encode()
     start = time.perf_counter()
     with (
         httpx.Client(timeout=_TIMEOUT, trust_env=False, verify=_ssl_context()) as http,
-        http.stream("POST", url + path, content=content, headers=headers) as response,
+        http.stream("POST", url + path, content=content, headers=sent) as response,
     ):
         answer = Answer(response.status_code, response.headers.get("content-type", ""))
-        pending = b""
+        reader = EventReader()
         try:
             for data in response.iter_raw():
-                at = (time.perf_counter() - start) * 1000
-                *blocks, pending = (pending + data).split(b"\n\n")
-                for block in blocks:
-                    event = _event(len(answer.events), block, at)
-                    answer.events.append(event)
-                    on_event(event)
+                answer.events += reader.feed(data, (time.perf_counter() - start) * 1000)
         except httpx.TransportError as error:
             answer.broken = f"{type(error).__name__}: {error}"
-        answer.rest = pending
+        answer.rest = reader.rest
     return answer
+
+
+class EventReader:
+    """Cuts a stream into its events, as its bytes come."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        #: Bytes after the last blank line.
+        self.rest = b""
+
+    def feed(self, data: bytes, at: float = 0.0) -> list[Event]:
+        """Return the events that `data` completes, which came after so many milliseconds."""
+        *blocks, self.rest = (self.rest + data).split(b"\n\n")
+        events = [_event(self._count + number, block, at) for number, block in enumerate(blocks)]
+        self._count += len(events)
+        return events
 
 
 @functools.cache

@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Codex", "CodexUnavailable", "Run", "from_npm", "from_pypi"]
+from harness.errors import HarnessError
+
+__all__ = ["Codex", "CodexUnavailable", "Run", "find", "from_npm", "from_pypi"]
 
 #: Seconds for one run; a healthy one takes less than two.
 _TIMEOUT: Final = 120
+
+#: For a live model, which may want to run anything.
+_CONFINED: Final = ("--sandbox", "workspace-write", "-c", 'approval_policy="never"')
+
+_VERSION: Final = re.compile(r"\d+\.\d+\.\d+[-.\w]*")
 
 #: Codex 0.163 otherwise waits for hosts that have nothing to do with the model.
 _QUIET: Final = ("-c", "analytics.enabled=false", "--disable", "plugins")
 
 
-class CodexUnavailable(RuntimeError):
+class CodexUnavailable(HarnessError):
     """This version cannot be had here; the message says why."""
 
 
@@ -53,10 +61,23 @@ class Codex:
     version: str
     binary: Path
 
-    def run(self, prompt: str, *, proxy_url: str, folder: Path) -> Run:
+    def run(
+        self,
+        prompt: str,
+        *,
+        proxy_url: str,
+        folder: Path,
+        model: str = "gpt-oss-120b",
+        own_login: bool = False,
+        key: str | None = None,
+        sandbox: bool = False,
+        timeout: float = _TIMEOUT,
+    ) -> Run:
         """Let Codex answer `prompt` through the proxy, in empty folders of its own in `folder`.
 
-        Commands run without a sandbox and without questions: it is the cassette that says which.
+        It shows `key` to the proxy or, with `own_login`, what the person who runs this is logged in
+        with, whose Codex home it then uses. Without `sandbox` commands run unasked and unconfined:
+        that is for models whose script says which. Raises `CodexUnavailable` where it hangs.
         """
         folders = {name: folder / name for name in ("home", "codex", "tmp", "work")}
         for path in folders.values():
@@ -68,30 +89,70 @@ class Codex:
             # With CODEX_HOME below it, Codex warns.
             "TMPDIR": str(folders["tmp"]),
         }
-        arguments = ["exec", "--json", "--skip-git-repo-check", "-m", "gpt-oss-120b"]
-        arguments += ["--dangerously-bypass-approvals-and-sandbox"]
-        if self._reads_base_url_from_environment:
+        arguments = ["exec", "--json", "--skip-git-repo-check", "-m", model]
+        arguments += _CONFINED if sandbox else ["--dangerously-bypass-approvals-and-sandbox"]
+        provider: dict[str, str | bool] = {
+            "name": "proxy",
+            "base_url": f"{proxy_url}/v1",
+            "wire_api": "responses",
+        }
+        if own_login:
+            own = ("HOME", "CODEX_HOME")
+            del environment["CODEX_HOME"]
+            environment |= {name: os.environ[name] for name in own if name in os.environ}
+            provider["requires_openai_auth"] = True
+        if key is not None:
+            environment["PROXY_KEY"] = key
+            provider["env_key"] = "PROXY_KEY"
+        if self._is_old and key is None and not own_login:
             environment["OPENAI_BASE_URL"] = f"{proxy_url}/v1"
         else:
-            provider = f'{{name="proxy",base_url="{proxy_url}/v1",wire_api="responses"}}'
-            arguments += ["-c", "model_provider=proxy", "-c", f"model_providers.proxy={provider}"]
+            # JSON's strings and booleans are TOML's.
+            table = ",".join(f"{name}={json.dumps(value)}" for name, value in provider.items())
+            arguments += ["-c", "model_provider=proxy", "-c", f"model_providers.proxy={{{table}}}"]
+        if not self._is_old:
             arguments += _QUIET
-        finished = subprocess.run(
-            [str(self.binary), *arguments, prompt],
-            cwd=folders["work"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
+        try:
+            finished = subprocess.run(
+                [str(self.binary), *arguments, prompt],
+                cwd=folders["work"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CodexUnavailable(f"Codex {self.version} did not end in {timeout:.0f} s") from None
         events = [json.loads(line) for line in finished.stdout.splitlines() if line]
         return Run(finished.returncode, events, finished.stderr)
 
     @property
-    def _reads_base_url_from_environment(self) -> bool:
-        return tuple(map(int, self.version.split("."))) < (0, 100)
+    def _is_old(self) -> bool:
+        """Whether it reads its base URL from the environment."""
+        return tuple(map(int, self.version.split(".")[:2])) < (0, 100)
+
+
+def find(version: str | None, cache: Path) -> Codex:
+    """Return Codex `version` or, by default, the one that is installed here.
+
+    Raises `CodexUnavailable`.
+    """
+    if version is not None:
+        return from_npm(version, cache)
+    if (installed := shutil.which("codex")) is not None:
+        said = subprocess.run([installed, "--version"], capture_output=True, text=True, check=False)
+        found = _VERSION.search(said.stdout)
+        if found is None:
+            raise CodexUnavailable(f"{installed} --version does not say which version it is")
+        return Codex(found[0], Path(installed))
+    try:
+        return from_pypi()
+    except CodexUnavailable:
+        raise CodexUnavailable(
+            "there is no codex on the PATH; install it, or name a version: --client codex@0.163.0"
+        ) from None
 
 
 def from_pypi() -> Codex:
@@ -108,8 +169,10 @@ def from_pypi() -> Codex:
 def from_npm(version: str, cache: Path) -> Codex:
     """Return Codex `version`, installed below `cache` if it is not yet.
 
-    Raises `CodexUnavailable` where there is no npm, `subprocess.CalledProcessError` where it fails.
+    Raises `CodexUnavailable` where there is no npm, or no such version.
     """
+    if not _VERSION.fullmatch(version):
+        raise CodexUnavailable(f"{version!r} is no version of Codex; they look like 0.163.0")
     npm = shutil.which("npm")
     if npm is None:
         raise CodexUnavailable(f"npm is missing, and Codex {version} comes from npm alone")
@@ -120,10 +183,17 @@ def from_npm(version: str, cache: Path) -> Codex:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_text("{}")
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]
-        subprocess.run(
+        done = subprocess.run(
             [npm, "install", *options, f"@openai/codex@{version}"],
             cwd=folder,
-            check=True,
+            check=False,
             stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
+        if done.returncode or not binary.exists():
+            shutil.rmtree(folder)
+            said = [line for line in done.stderr.splitlines() if line.startswith("npm error ")]
+            reason = "; ".join(line.removeprefix("npm error ") for line in said[:2])
+            raise CodexUnavailable(f"npm cannot install Codex {version}: {reason or done.stderr}")
     return Codex(version, binary)

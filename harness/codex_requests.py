@@ -11,10 +11,11 @@ import itertools
 import json
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final
 
 from harness.client import Event
+from harness.codex_tools import TOOLS
 from harness.scenarios import Call, Scenario, Turn
 
 __all__ = ["Conversation", "begin"]
@@ -28,30 +29,65 @@ _ENVIRONMENT: Final = "<environment_context>\n  <cwd>/tmp</cwd>\n</environment_c
 class Conversation(ABC):
     """One conversation as a version of Codex holds it."""
 
+    #: What its requests are sent with.
+    USER_AGENT: ClassVar[str]
+    #: Names of the tools that it offers where the scenario names none.
+    _TOOLS: ClassVar[Sequence[str]]
+
     def __init__(self, scenario: Scenario, *, model: str) -> None:
         self._scenario = scenario
         self._model = model
         self._key = str(uuid.uuid5(uuid.NAMESPACE_URL, scenario.name))
-        self._input = self._opening()
+        self._tools = [TOOLS[name] for name in scenario.tools or self._TOOLS]
+        self._beginning = self._opening()
+        self._input = [*self._beginning, self._said(scenario.prompt)]
+        self._left = list(scenario.turns)
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that the script has for the model; a live one may take more."""
+        return self._left[0]
 
     def request(self) -> dict[str, Any]:
         """Return the request for the model's next turn."""
-        return self._request(list(self._input))
+        items = list(self._input)
+        if self.turn.compacts:
+            items.append({"type": "compaction_trigger"})
+        request = self._request(items)
+        if self._scenario.output_schema is not None:
+            request["text"] = {"format": _format(self._scenario.output_schema)}
+        return request
 
-    def take(self, events: list[Event], turn: Turn) -> bool:
+    def take(self, events: list[Event]) -> bool:
         """Enter what the model said, as Codex does: by what is done; then the tools' outputs.
 
-        Returns whether there were any: then the model has another turn.
+        Returns whether the model has another turn: calls have outputs, the person goes on, or what
+        failed is tried again.
         """
+        turn = self.turn
+        if not events or any(event.type in _FAILED for event in events):
+            return bool(events) and turn.refusal is not None and turn.refusal.times is not None
         items = [event["item"] for event in events if event.type == "response.output_item.done"]
-        called = [item["call_id"] for item in items if item["type"] == "function_call"]
+        called = [item["call_id"] for item in items if item["type"] in _CALLS]
         # By place: a live model does not give the ids that the script has.
         scripted = itertools.chain(turn.calls, itertools.repeat(_ANY_CALL))
-        self._input += self._history(items, dict(zip(called, scripted, strict=False)))
-        return bool(called)
+        if turn.compacts:
+            self._input = [*self._beginning, *items]
+        else:
+            self._input += self._history(items, dict(zip(called, scripted, strict=False)))
+        if len(self._left) > 1:
+            self._left.pop(0)
+        elif not called:
+            return False
+        if turn.then is not None:
+            self._input.append(self._said(turn.then))
+        return bool(called) or turn.then is not None or self.turn.compacts
 
     @abstractmethod
     def _opening(self) -> list[Item]: ...
+
+    @abstractmethod
+    def _said(self, prompt: str) -> Item: ...
 
     @abstractmethod
     def _request(self, items: list[Item]) -> dict[str, Any]: ...
@@ -63,15 +99,21 @@ class Conversation(ABC):
 class _Codex045(Conversation):
     """Instructions beside the input, no ids, each call followed by its output."""
 
+    USER_AGENT = "codex_exec/0.45.0 (Linux; x86_64) unknown"
+    _TOOLS = ("shell", "apply_patch", "view_image")
+
     def _opening(self) -> list[Item]:
-        return [_message("user", _ENVIRONMENT), _message("user", self._scenario.prompt)]
+        return [_message("user", _ENVIRONMENT)]
+
+    def _said(self, prompt: str) -> Item:
+        return _message("user", prompt)
 
     def _request(self, items: list[Item]) -> dict[str, Any]:
         return {
             "model": self._model,
             "instructions": _INSTRUCTIONS,
             "input": items,
-            "tools": [_SHELL, _APPLY_PATCH, _VIEW_IMAGE],
+            "tools": self._tools,
             "tool_choice": "auto",
             "parallel_tool_calls": False,
             "reasoning": None,
@@ -88,36 +130,34 @@ class _Codex045(Conversation):
             elif item["type"] == "message":
                 parts = [{"type": "output_text", "text": part["text"]} for part in item["content"]]
                 yield {"type": "message", "role": "assistant", "content": parts}
-            elif item["type"] == "function_call":
-                names = ("type", "name", "arguments", "call_id")
-                yield {name: item[name] for name in names}
-                call = calls[item["call_id"]]
-                metadata = {"exit_code": call.exit_code, "duration_seconds": 0.0}
-                output = {"output": call.output, "metadata": metadata}
-                yield {
-                    "type": "function_call_output",
-                    "call_id": item["call_id"],
-                    "output": json.dumps(output, separators=(",", ":")),
-                }
+            elif item["type"] in _CALLS:
+                names = ("type", "name", "arguments", "input", "call_id")
+                yield {name: item[name] for name in names if name in item}
+                yield _output(item, _shell_output(calls[item["call_id"]], item["name"]))
 
 
 class _Codex163(Conversation):
     """Developer messages instead of instructions, ids on all items, outputs after all calls."""
+
+    USER_AGENT = "codex_exec/0.163.0 (Linux; x86_64) unknown (codex_exec; 0.163.0)"
+    _TOOLS = ("exec_command", "write_stdin", "view_image", "multi_agent_v1", "web_search")
 
     def _opening(self) -> list[Item]:
         return [
             self._with_id(_message("developer", _INSTRUCTIONS), 0),
             self._with_id(_message("developer", "Files below /tmp may be written."), 1),
             self._with_id(_message("user", _ENVIRONMENT), 2),
-            self._with_id(_message("user", self._scenario.prompt), 3),
         ]
+
+    def _said(self, prompt: str) -> Item:
+        return self._with_id(_message("user", prompt), prompt)
 
     def _request(self, items: list[Item]) -> dict[str, Any]:
         return {
             "model": self._model,
             "stream": True,
             "input": items,
-            "tools": [_EXEC_COMMAND, _WRITE_STDIN, _VIEW_IMAGE, _MULTI_AGENT, _WEB_SEARCH],
+            "tools": self._tools,
             "tool_choice": "auto",
             "parallel_tool_calls": True,
             "reasoning": {"summary": "auto"},
@@ -133,34 +173,39 @@ class _Codex163(Conversation):
             if item["type"] == "reasoning":
                 yield {"type": "reasoning", "id": item["id"], **_reasoning(item)}
             else:
-                known = ("type", "status", "id", "role", "name", "arguments", "call_id", "content")
-                yield {name: item[name] for name in known if name in item}
-            if item["type"] == "function_call":
-                call = calls[item["call_id"]]
-                lines = [
-                    "Chunk ID: 000000",
-                    "Wall time: 0.0000 seconds",
-                    f"Process exited with code {call.exit_code}",
-                    f"Original token count: {len(call.output) // 4}",
-                    "Output:",
-                    str(call.output),
-                ]
-                output = {
-                    "type": "function_call_output",
-                    "call_id": item["call_id"],
-                    "output": "\n".join(lines),
-                }
+                yield {name: item[name] for name in _ECHOED if name in item}
+            if item["type"] in _CALLS:
+                output = _output(item, _terminal_output(calls[item["call_id"]], item["name"]))
                 outputs.append(self._with_id(output, len(self._input) + len(outputs), "fco"))
         yield from outputs
 
-    def _with_id(self, item: Item, number: int, prefix: str = "msg") -> Item:
-        unique = uuid.uuid5(uuid.UUID(self._key), str(number))
+    def _with_id(self, item: Item, what: object, prefix: str = "msg") -> Item:
+        unique = uuid.uuid5(uuid.UUID(self._key), str(what))
         kind, *rest = item.items()
         return dict([kind, ("id", f"{prefix}_{unique}"), *rest])
 
 
 #: What a tool prints for a call that no script foresaw.
 _ANY_CALL: Final = Call(id="", name="", arguments="")
+
+_CALLS: Final = ("function_call", "custom_tool_call")
+#: Tools whose output comes without a wrapping.
+_PLAIN: Final = ("view_image", "update_plan", "get_goal", "close_agent")
+_FAILED: Final = ("response.failed", "response.incomplete")
+
+#: What comes back of an item, in its order.
+_ECHOED: Final = (
+    "type",
+    "status",
+    "id",
+    "role",
+    "name",
+    "namespace",
+    "arguments",
+    "input",
+    "call_id",
+    "content",
+)
 
 _CLIENTS: Final = {"codex-0.45": _Codex045, "codex-0.163": _Codex163}
 
@@ -191,67 +236,32 @@ def _reasoning(item: Item) -> Item:
     }
 
 
-# --- tools ---------------------------------------------------------------------------------------
+def _output(call: Item, output: str | list[Item]) -> Item:
+    return {"type": f"{call['type']}_output", "call_id": call["call_id"], "output": output}
 
 
-def _function(name: str, description: str, required: list[str], **properties: Item) -> Item:
-    return {
-        "type": "function",
-        "name": name,
-        "description": description,
-        "strict": False,
-        "parameters": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        },
-    }
+def _shell_output(call: Call, tool: str) -> str | list[Item]:
+    """Return what 0.45 makes of what a tool printed."""
+    if tool in _PLAIN or isinstance(call.output, list):
+        return call.output
+    metadata = {"exit_code": call.exit_code, "duration_seconds": 0.0}
+    return json.dumps({"output": call.output, "metadata": metadata}, separators=(",", ":"))
 
 
-_STRING: Final = {"type": "string"}
-_NUMBER: Final = {"type": "number"}
-_BOOLEAN: Final = {"type": "boolean"}
+def _terminal_output(call: Call, tool: str) -> str | list[Item]:
+    """Return what 0.163 makes of what a tool printed."""
+    if tool in (*_PLAIN, "apply_patch") or isinstance(call.output, list):
+        return call.output
+    lines = [
+        "Chunk ID: 000000",
+        "Wall time: 0.0000 seconds",
+        f"Process exited with code {call.exit_code}",
+        f"Original token count: {len(call.output) // 4}",
+        "Output:",
+        call.output,
+    ]
+    return "\n".join(lines)
 
-_SHELL: Final = _function(
-    "shell",
-    "Run a command.",
-    ["command"],
-    command={"type": "array", "items": _STRING},
-    justification=_STRING,
-    timeout_ms=_NUMBER,
-    with_escalated_permissions=_BOOLEAN,
-    workdir=_STRING,
-)
-_APPLY_PATCH: Final = _function("apply_patch", "Change files.", ["input"], input=_STRING)
-_VIEW_IMAGE: Final = _function("view_image", "Look at an image.", ["path"], path=_STRING)
-_EXEC_COMMAND: Final = _function(
-    "exec_command",
-    "Run a command in a terminal.",
-    ["cmd"],
-    cmd=_STRING,
-    login=_BOOLEAN,
-    max_output_tokens=_NUMBER,
-    shell=_STRING,
-    tty=_BOOLEAN,
-    workdir=_STRING,
-    yield_time_ms=_NUMBER,
-)
-_WRITE_STDIN: Final = _function(
-    "write_stdin",
-    "Write to a running command.",
-    ["session_id"],
-    chars=_STRING,
-    max_output_tokens=_NUMBER,
-    session_id=_NUMBER,
-    yield_time_ms=_NUMBER,
-)
-_MULTI_AGENT: Final = {
-    "type": "namespace",
-    "name": "multi_agent_v1",
-    "description": "Work with other agents.",
-    "tools": [
-        _function("close_agent", "Close an agent.", ["target"], target=_STRING),
-    ],
-}
-_WEB_SEARCH: Final = {"type": "web_search", "external_web_access": True}
+
+def _format(schema: Item) -> Item:
+    return {"type": "json_schema", "strict": True, "name": "codex_output_schema", "schema": schema}

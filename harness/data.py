@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SCHEMAS", "cassettes_folder"]
+from harness.errors import HarnessError
+
+__all__ = ["SCHEMAS", "all_cassettes", "cassettes_folder"]
 
 _HERE: Final = Path(__file__).resolve().parent
 
@@ -22,3 +24,12 @@ def cassettes_folder() -> Path:
     """Return `./cassettes` where there is one, else the recordings that came with the harness."""
     own = Path("cassettes")
     return own if own.is_dir() else _folder("cassettes")
+
+
+def all_cassettes() -> list[Path]:
+    """Return the paths of all cassettes, by backend and scenario; raises where there are none."""
+    folder = cassettes_folder()
+    paths = sorted(folder.glob("*/*.yaml"))
+    if not paths:
+        raise HarnessError(f"{folder}: there are no cassettes; 'conformance record' makes one")
+    return paths

@@ -1,13 +1,17 @@
 """Plays a scenario through the proxy and writes its cassette, while the stream passes by.
 
-scripted client -> proxy -> provider's edge (records) -> emulator, or Cerebras itself
+client -> client's edge -> proxy -> provider's edge (records) -> emulator, or the provider itself
+
+The client is a script, or the real Codex CLI. A recording is written whole, when it is over; what
+must not be in a file is not (`redact.py`), or the file is refused (`secrets.py`).
 """
 
 from __future__ import annotations
 
 import datetime
-import functools
 import json
+import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,137 +21,307 @@ from typing import Any, Final
 import httpx
 
 from harness import __version__
-from harness.cassette import Cassette, digest, open_cassette
-from harness.client import Answer, Event, send
+from harness.cassette import NO_ANSWER, Cassette, digest, new, save
+from harness.client import Answer, Event, EventReader, send
+from harness.codex_cli import Codex, CodexUnavailable
 from harness.codex_requests import begin
+from harness.edge import Asked, ClientEdge
 from harness.emulator import Emulator
+from harness.errors import HarnessError
 from harness.provider import Provider
-from harness.scenarios import Scenario
+from harness.scenarios import Backend, Scenario, Turn
 from harness.subject import OwnProxy
-from harness.transport import CassetteTransport
+from harness.transport import CassetteTransport, Finish, RecordedRequest
 
-__all__ = ["Live", "RecordingFailed", "record"]
+__all__ = ["MODELS", "Edges", "Live", "RecordingFailed", "StreamBroke", "provenance_of", "record"]
+
+#: The model that is asked for by default.
+MODELS: Final[dict[Backend, str]] = {"cerebras": "gpt-oss-120b", "chatgpt": "gpt-5.5"}
 
 _PATH: Final = "/v1/responses"
 
 #: The emulator's port changes with every run; in a cassette it has a name.
-_EMULATOR_URL: Final = "http://emulator/v1"
-_EMULATOR_KEY: Final = "emulator"
+_EMULATOR_HOST: Final = "emulator"
+_EMULATOR_KEY: Final = "emulator-key"
 
 #: A live model that never stops calling tools is stopped here.
 _MOST_TURNS: Final = 20
 
+#: Seconds of an upstream's silence after which its stream has timed out, and after which the proxy
+#: gives up, a moment later. A live one may think for a while.
+_PATIENCE: Final = 1.0
+_PROXYS_PATIENCE: Final = 1.0
+_LIVE_PATIENCE: Final = 300.0
 
-class RecordingFailed(RuntimeError):
+#: How the stream of a turn ends, as a cassette says it.
+_ENDS: Final = {"stall": "timeout", "unfinished": "complete", "unanswered": "cut"}
+
+
+class RecordingFailed(HarnessError):
     """Nothing was written; the message says why."""
+
+
+class StreamBroke(RecordingFailed):
+    """A live stream broke: that was written, to `path`, and the old recording stands."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(f"{message}; the old recording stands, and this one is in {path}")
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The real provider, for those who have a key."""
+    """The real provider. The key is Cerebras'; the ChatGPT backend's clients bring a login."""
 
     base_url: str
-    api_key: str
+    api_key: str = ""
 
 
 def record(
     scenario: Scenario,
     path: Path,
     *,
-    model: str,
+    backend: Backend = "cerebras",
+    model: str | None = None,
+    codex: Codex | None = None,
     live: Live | None = None,
     on_event: Callable[[int, Event], None] = lambda turn, event: None,
 ) -> Cassette:
     """Play `scenario` and write it to `path`; return the cassette.
 
-    The emulator answers, or the provider in `live`. `on_event` is called with the number of the
-    turn, from 1, and each event as it reaches the client. Raises `RecordingFailed`; the old file,
-    if there was one, is then as it was.
+    The script asks, or `codex`. The emulator answers, or the provider in `live`. `on_event` is
+    called, in a thread of its own, with the number of the client's request, from 1, and each event
+    as it reaches the client. Raises `RecordingFailed`; the old file is then as it was.
     """
-    with (
-        open_cassette(path, record=True) as cassette,
-        _upstream(scenario, live) as (transport, url, api_key),
-        Provider(CassetteTransport(cassette, transport), upstream=url) as provider,
-        OwnProxy(provider.base_url, api_key=api_key) as proxy,
-    ):
-        conversation = begin(scenario, model=model)
-        for number in range(_MOST_TURNS):
-            body = conversation.request()
-            turn = scenario.turns[min(number, len(scenario.turns) - 1)]
-            answer = send(
-                proxy.url, body, path=_PATH, on_event=functools.partial(on_event, number + 1)
-            )
-            provider.settle()
-            _check(answer, cassette, provider, number)
-            cassette.responses[number]["client_request"] = _client_request(body)
-            if not conversation.take(answer.events, turn):
-                break
-        cassette.get_metadata("provenance", _provenance(scenario, cassette, model, live))
+    if backend not in scenario.backends:
+        raise RecordingFailed(f"it is for {' and '.join(scenario.backends)}, not for {backend}")
+    if live is not None and scenario.fails:
+        raise RecordingFailed(
+            "it is about a failure, which no live provider has at will; use --upstream emulator"
+        )
+    if live is not None and codex is None and backend == "chatgpt":
+        raise RecordingFailed(
+            "the ChatGPT backend takes Codex' own login alone; use --client codex"
+        )
+    session = _Session(scenario, backend, model or MODELS[backend], codex, live, on_event)
+    broken = session.play()
+    cassette = session.cassette
+    cassette.get_metadata("provenance", session.provenance())
+    if broken is not None:
+        aside = path.with_name(f"{path.stem}-broken{path.suffix}")
+        save(cassette, aside)
+        raise StreamBroke(broken, aside)
+    save(cassette, path)
     return cassette
 
 
-@contextmanager
-def _upstream(
-    scenario: Scenario, live: Live | None
-) -> Iterator[tuple[httpx.AsyncBaseTransport, str, str]]:
-    """Yield how to reach who answers: a transport, the base URL to be recorded, and the key."""
-    if live is not None:
-        yield httpx.AsyncHTTPTransport(), live.base_url, live.api_key
-        return
-    with Emulator(scenario, api_key=_EMULATOR_KEY) as emulator:
-        yield _At(emulator.url), _EMULATOR_URL, _EMULATOR_KEY
+class _Session:
+    """One recording."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        backend: Backend,
+        model: str,
+        codex: Codex | None,
+        live: Live | None,
+        on_event: Callable[[int, Event], None],
+    ) -> None:
+        self._scenario = scenario
+        self._backend = backend
+        self._model = model
+        self._codex = codex
+        self._live = live
+        self._on_event = on_event
+        self._edges = Edges()
+        self._reader = EventReader()
+        self.cassette = new()
+
+    def play(self) -> str | None:
+        """Play the scenario; return what broke a live stream, if anything did."""
+        patience = _PATIENCE if self._live is None else _LIVE_PATIENCE
+        with (
+            self._upstream() as (transport, url, api_key),
+            Provider(
+                CassetteTransport(self.cassette, transport, begin=self._edges.begin),
+                upstream=url,
+                timeout=patience,
+            ) as provider,
+            OwnProxy(
+                provider.base_url_of(self._backend),
+                backend=self._backend,
+                api_key=api_key,
+                environment={"CEREBRAS_TIMEOUT": str(patience + _PROXYS_PATIENCE)},
+            ) as proxy,
+            ClientEdge(proxy.url, on_request=self._asked, on_chunk=self._passed) as client_edge,
+        ):
+            if self._codex is None:
+                return self._play_script(client_edge, provider)
+            return self._play_codex(self._codex, client_edge, provider)
+
+    def _play_script(self, client_edge: ClientEdge, provider: Provider) -> str | None:
+        conversation = begin(self._scenario, model=self._model)
+        headers = {"user-agent": conversation.USER_AGENT}
+        if self._backend == "chatgpt":
+            headers["authorization"] = f"Bearer {_EMULATOR_KEY}"
+        for number in range(_MOST_TURNS):
+            before, turn = len(self.cassette), conversation.turn
+            answer = send(client_edge.url, conversation.request(), path=_PATH, headers=headers)
+            client_edge.settle()
+            provider.settle()
+            where = f"turn {number + 1}"
+            if provider.misses:
+                raise RecordingFailed(f"{where}: {provider.misses[-1]}")
+            if len(self.cassette) == before:
+                raise RecordingFailed(f"{where}: the proxy did not ask the provider: {answer.text}")
+            if self._live is None:
+                self._check_script(turn, where)
+            elif (broken := self._check_live(answer, where)) is not None:
+                return broken
+            if not conversation.take(answer.events):
+                break
+        return None
+
+    def _play_codex(self, codex: Codex, client_edge: ClientEdge, provider: Provider) -> str | None:
+        if any(turn.then is not None for turn in self._scenario.turns):
+            raise RecordingFailed("it asks more than once, which only --client script does")
+        live = self._live is not None
+        with tempfile.TemporaryDirectory(prefix="recording-") as folder:
+            try:
+                run = codex.run(
+                    self._scenario.prompt,
+                    proxy_url=client_edge.url,
+                    folder=Path(folder).resolve(),
+                    model=self._model,
+                    own_login=live and self._backend == "chatgpt",
+                    key=_EMULATOR_KEY if not live and self._backend == "chatgpt" else None,
+                    sandbox=live,
+                    timeout=_LIVE_PATIENCE * 2 if live else _LIVE_PATIENCE,
+                )
+            except CodexUnavailable as error:
+                raise RecordingFailed(str(error)) from None
+        provider.settle()
+        if provider.misses:
+            raise RecordingFailed(provider.misses[-1])
+        if run.exit_code and not self._scenario.fails:
+            said = run.stderr.strip().splitlines()[-1:] or ["nothing"]
+            raise RecordingFailed(f"Codex ended with status {run.exit_code} and said: {said[0]}")
+        if not len(self.cassette):
+            raise RecordingFailed("Codex did not ask anything")
+        return None
+
+    def _check_script(self, turn: Turn, where: str) -> None:
+        """Raise `RecordingFailed` where the emulator did not do what the script says."""
+        last = self.cassette.responses[-1]
+        status, end = last["status"]["code"], last["stream"]["end"]
+        if turn.refusal is not None and status == turn.refusal.status:
+            return
+        expected = NO_ANSWER if turn.end == "unanswered" else 200
+        if (status, end) != (expected, _ENDS.get(turn.end, turn.end)):
+            said = last["body"]["string"][:500].decode(errors="replace")
+            raise RecordingFailed(f"{where}: the emulator answered HTTP {status} ({end}): {said}")
+
+    def _check_live(self, answer: Answer, where: str) -> str | None:
+        """Return what broke the stream, if anything did; raise where there was none."""
+        last = self.cassette.responses[-1]
+        if (status := last["status"]["code"]) != 200:
+            said = last["body"]["string"].decode(errors="replace")
+            raise RecordingFailed(f"{where}: the provider answered HTTP {status}: {said}")
+        if (end := last["stream"]["end"]) != "complete":
+            return f"{where}: the provider's stream ended early: {end}"
+        kind = answer.events[-1].type if answer.events else "nothing"
+        if kind not in ("response.completed", "response.incomplete"):
+            return f"{where}: the proxy's answer ended with {kind}: {answer.text[-500:]}"
+        return None
+
+    def _asked(self, asked: Asked) -> None:
+        self._edges.asked(asked)
+        self._reader = EventReader()
+
+    def _passed(self, chunk: bytes) -> None:
+        for event in self._reader.feed(chunk):
+            self._on_event(self._edges.count, event)
+
+    @contextmanager
+    def _upstream(self) -> Iterator[tuple[httpx.AsyncBaseTransport, str, str]]:
+        """Yield how to reach who answers: a transport, the base URL to be recorded, and the key."""
+        if self._live is not None:
+            yield httpx.AsyncHTTPTransport(), self._live.base_url, self._live.api_key
+            return
+        with Emulator(self._scenario, backend=self._backend, api_key=_EMULATOR_KEY) as emulator:
+            url = httpx.URL(emulator.base_url)
+            recorded = url.copy_with(host=_EMULATOR_HOST, port=None)
+            yield _At(url), str(recorded), _EMULATOR_KEY
+
+    def provenance(self) -> dict[str, Any]:
+        script = f"script in the shape of {self._scenario.client}"
+        return provenance_of(
+            self.cassette,
+            scenario=self._scenario.name,
+            backend=self._backend,
+            model=self._model,
+            upstream="emulator" if self._live is None else "live",
+            client=script if self._codex is None else f"codex {self._codex.version}",
+        )
+
+
+def provenance_of(cassette: Cassette, **origin: str) -> dict[str, Any]:
+    """Return where what was recorded just now is from, with its digest."""
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        **origin,
+        "recorded_at": now.isoformat(timespec="seconds"),
+        "recorder": f"codex-proxy-conformance {__version__}",
+        "sha256": digest(cassette),
+    }
 
 
 class _At(httpx.AsyncHTTPTransport):
     """Reaches `url` whatever host a request names."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: httpx.URL) -> None:
         super().__init__()
-        self._url = httpx.URL(url)
+        self._url = url
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_with(host=self._url.host, port=self._url.port)
         return await super().handle_async_request(request)
 
 
-def _check(answer: Answer, cassette: Cassette, provider: Provider, number: int) -> None:
-    """Raise `RecordingFailed` where turn `number` is not worth keeping."""
-    where = f"turn {number + 1}"
-    if provider.misses:
-        raise RecordingFailed(f"{where}: {provider.misses[-1]}")
-    if len(cassette) != number + 1:
-        raise RecordingFailed(f"{where}: the proxy did not ask the provider: {answer.text}")
-    response = cassette.responses[number]
-    if (status := response["status"]["code"]) != 200:
-        said = response["body"]["string"].decode(errors="replace")
-        raise RecordingFailed(f"{where}: the provider answered HTTP {status}: {said}")
-    if (end := response["stream"]["end"]) != "complete":
-        raise RecordingFailed(f"{where}: the provider's stream ended early: {end}")
-    last = answer.events[-1].type if answer.events else "nothing"
-    if last != "response.completed":
-        raise RecordingFailed(f"{where}: the proxy's answer ended with {last}: {answer.text}")
+class Edges:
+    """Brings together which request of the client's led to which of the proxy's.
+
+    A request upstream for which the client has not asked anew is one that the proxy tries again.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Asked] = deque()
+        #: How often the client has asked.
+        self.count = 0
+
+    def asked(self, asked: Asked) -> None:
+        if asked.method == "POST":
+            self.count += 1
+            self._waiting.append(asked)
+
+    def begin(self) -> Finish:
+        asked = self._waiting.popleft() if self._waiting else None
+
+        def finish(
+            request: RecordedRequest, answer: dict[str, Any]
+        ) -> tuple[RecordedRequest, dict[str, Any]]:
+            if asked is not None:
+                answer = {**answer, "client_request": _client_request(asked)}
+            return request, answer
+
+        return finish
 
 
-def _client_request(body: dict[str, Any]) -> dict[str, Any]:
+def _client_request(asked: Asked) -> dict[str, Any]:
+    kept = ("accept", "content-type", "user-agent")
     return {
-        "method": "POST",
-        "path": _PATH,
-        "headers": {"content-type": "application/json", "accept": "text/event-stream"},
-        "body": json.dumps(body, ensure_ascii=False),
-    }
-
-
-def _provenance(
-    scenario: Scenario, cassette: Cassette, model: str, live: Live | None
-) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC)
-    return {
-        "scenario": scenario.name,
-        "backend": "cerebras",
-        "model": model,
-        "upstream": "emulator" if live is None else "live",
-        "client": f"script in the shape of {scenario.client}",
-        "recorded_at": now.isoformat(timespec="seconds"),
-        "recorder": f"codex-proxy-conformance {__version__}",
-        "sha256": digest(cassette),
+        "method": asked.method,
+        "path": asked.path,
+        "headers": {name: asked.headers[name] for name in kept if name in asked.headers},
+        "body": json.dumps(json.loads(asked.body), ensure_ascii=False),
     }

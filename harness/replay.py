@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 
 from harness import rules, schema
-from harness.cassette import Cassette, InvalidCassette, check_digest, open_cassette
+from harness.cassette import Cassette, InvalidCassette, backend_of, check_digest, open_cassette
 from harness.chat_stream import read_chat_stream
 from harness.client import CREDENTIAL, send
 from harness.provider import Provider
 from harness.rules import Exchange, Fault
+from harness.scenarios import Backend
 from harness.transport import CassetteTransport, Pace, at_once
 
 __all__ = ["Replay", "case_name", "faults", "replay"]
@@ -42,6 +43,7 @@ class Replay:
     unreached: str | None = None
     #: The file, as a person would name it.
     file: str = ""
+    backend: Backend = "cerebras"
 
 
 def case_name(path: Path) -> str:
@@ -59,17 +61,20 @@ def replay(
     played = Replay(case_name(path), file=_shown(path))
     with open_cassette(path) as cassette:
         check_digest(cassette)
+        played.backend = backend_of(cassette)
         provider.play(CassetteTransport(cassette, pace=pace))
-        for number, response in enumerate(cassette.responses):
-            request = _client_request(path, response)
+        for number, (request, responses) in enumerate(_turns(cassette)):
             try:
-                answer = send(url, request["body"], path=request["path"])
+                answer = send(
+                    url, request["body"], path=request["path"], headers=request["headers"]
+                )
             except httpx.TransportError as error:
                 played.unreached = f"{url}: {error}"
                 break
-            said = read_chat_stream(response["body"]["string"])
             where = f"{played.file}, turn {number + 1}"
-            played.exchanges.append(Exchange(answer, said, where))
+            said = read_chat_stream(responses[-1]["body"]["string"])
+            played.exchanges.append(Exchange(answer, said, where, request, responses))
+        provider.settle()
         played.unplayed = list(_unplayed(cassette))
     played.upstream_requests = provider.requests
     played.credentials = provider.credentials
@@ -86,10 +91,35 @@ def faults(played: Replay) -> list[Fault]:
     if played.misses:
         return found
     for exchange in played.exchanges:
+        if played.backend == "chatgpt":
+            found += _changes(exchange)
+            continue
         schema_faults = list(_schema_faults(exchange))
         # A rule may take for granted what the schemas say.
         found += schema_faults or rules.check(exchange)
     return found
+
+
+def _changes(exchange: Exchange) -> Iterator[Fault]:
+    """Yield where a backend that is passed through did not pass as it was."""
+    recorded, answer = exchange.responses[-1], exchange.answer
+    expected = (recorded["status"]["code"], recorded["body"]["string"])
+    if (answer.status, answer.body) != expected:
+        requirement = "the ChatGPT backend's answer passes byte for byte"
+        pairs = zip(expected[1], answer.body, strict=False)
+        same = next((at for at, (one, other) in enumerate(pairs) if one != other), None)
+        shown = slice(max(0, (same or 0) - 20), (same or 0) + 60)
+        was, came = [
+            f"HTTP {status}, {len(body)} bytes, from byte {shown.start}: {body[shown]!r}"
+            for status, body in (expected, (answer.status, answer.body))
+        ]
+        yield Fault("edge/5", requirement, was, came, exchange.where)
+    if (broken := recorded["stream"]["end"] != "complete") != (answer.broken is not None):
+        requirement = "a stream of the ChatGPT backend that breaks, breaks"
+        expected_end = "a broken connection" if broken else "a stream that ends"
+        yield Fault(
+            "edge/6", requirement, expected_end, answer.broken or "it ended", exchange.where
+        )
 
 
 def _edge_faults(played: Replay) -> Iterator[Fault]:
@@ -99,13 +129,15 @@ def _edge_faults(played: Replay) -> Iterator[Fault]:
     for miss in played.misses:
         requirement = "the request upstream is the recorded one"
         yield Fault("edge/2", requirement, "a recorded request", miss, where)
-    if any(CREDENTIAL in credential for credential in played.credentials):
+    passes = played.backend == "chatgpt"  # what the client shows is what the backend gets
+    if not passes and any(CREDENTIAL in credential for credential in played.credentials):
         requirement = "the provider gets the configured key, and nothing of the client's"
         yield Fault("edge/4", requirement, "the configured key", "the client's credential", where)
     for request in () if played.misses else played.unplayed:
         requirement = "every recorded interaction is played"
         yield Fault("edge/3", requirement, request, "the proxy never sent it", where)
-    for number, request in enumerate(played.upstream_requests):
+    requests = played.upstream_requests if played.backend == "cerebras" else ()
+    for number, request in enumerate(requests):
         for schema_fault in schema.check(request, "chat/request.json"):
             requirement = "nothing is sent that the provider would reject"
             expected = "valid against schemas/chat/request.json"
@@ -133,12 +165,21 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _client_request(path: Path, response: dict[str, Any]) -> dict[str, Any]:
-    try:
-        recorded = response["client_request"]
-        return {"path": recorded["path"], "body": json.loads(recorded["body"])}
-    except (KeyError, ValueError) as error:
-        raise InvalidCassette(f"{path}: has no client_request to send: {error!r}") from None
+def _turns(cassette: Cassette) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each request of the client, with all answers that it took to answer it."""
+    if "client_request" not in cassette.responses[0]:
+        raise InvalidCassette(f"{cassette.path}: has no client_request to send")
+    turns: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    for response in cassette.responses:
+        if (recorded := response.get("client_request")) is not None:
+            try:
+                turns.append(({**recorded, "body": json.loads(recorded["body"])}, []))
+            except ValueError as error:
+                raise InvalidCassette(
+                    f"{cassette.path}: a client_request is no JSON: {error}"
+                ) from None
+        turns[-1][1].append(response)
+    yield from turns
 
 
 def _unplayed(cassette: Cassette) -> Iterator[str]:

@@ -15,6 +15,8 @@ from typing import Any, Final, Self
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from harness.errors import HarnessError
+
 __all__ = ["BreakConnection", "LoopbackServer", "read_body"]
 
 
@@ -72,11 +74,16 @@ class _Server(uvicorn.Server):
 
 
 class LoopbackServer:
-    """Serves `app` over real HTTP/1.1, one HTTP chunk for each body message."""
+    """Serves `app` over real HTTP/1.1, one HTTP chunk for each body message, on a free port."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], *, port: int = 0
+    ) -> None:
         self._application = app
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        try:
+            self._listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+        except (OSError, OverflowError) as error:
+            raise HarnessError(f"cannot listen on port {port}: {error}") from None
         config = uvicorn.Config(
             self._serve,
             interface="asgi3",

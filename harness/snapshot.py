@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from harness.replay import Replay
@@ -15,7 +16,12 @@ __all__ = ["render"]
 #: Fields that change from run to run though nothing has changed.
 _TIMES: Final = ("created_at", "completed_at")
 
-_ID: Final = re.compile(r"\b(resp|rs|msg|fc|ctc)_[A-Za-z0-9_-]+")
+#: Characters of a text that is shown.
+_LONGEST: Final = 2000
+
+_LINE_BREAKS: Final = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029\ufeff"}
+
+_ID: Final = re.compile(r"\b(resp|rs|msg|fc|ctc|cmp)_[A-Za-z0-9_-]+")
 
 
 def render(played: Replay) -> str:
@@ -24,11 +30,16 @@ def render(played: Replay) -> str:
 
 
 def _lines(played: Replay) -> Iterator[str]:
+    asked = iter(played.upstream_requests)
     for number, exchange in enumerate(played.exchanges):
-        yield f"=== turn {number + 1}: upstream"
-        if number < len(played.upstream_requests):
-            yield from _request(played.upstream_requests[number])
+        for tries, response in enumerate(exchange.responses or [{}]):
+            yield f"=== turn {number + 1}: upstream{', again' if tries else ''}"
+            if (request := next(asked, None)) is not None:
+                yield from _request(request)
+                yield from _refusal(response)
         yield f"=== turn {number + 1}: events (HTTP {exchange.answer.status})"
+        if exchange.answer.status != 200 and exchange.answer.text:
+            yield exchange.answer.text
         for event in exchange.events:
             # Not the numbers: one event more would change every line after it (sequence/1 counts).
             rest = {
@@ -50,6 +61,17 @@ def _request(request: dict[str, Any]) -> Iterator[str]:
     yield f"parameters {_json(rest)}"
 
 
+def _refusal(response: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the provider answered, where it was no whole stream."""
+    status = response.get("status", {}).get("code", 200)
+    end = response.get("stream", {}).get("end", "complete")
+    if status != 200:
+        body = response["body"]["string"].decode(errors="replace")
+        yield f"HTTP {status} {_json(dict(response['headers']))} {body}".strip()
+    if end != "complete":
+        yield f"the stream ended: {end}"
+
+
 def _without_times(data: dict[str, Any]) -> dict[str, Any]:
     response = data.get("response")
     if isinstance(response, dict):
@@ -61,7 +83,18 @@ def _without_times(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    text = json.dumps(_shortened(value), ensure_ascii=False, separators=(", ", ": "))
+    # A line is a line for whoever reads the file.
+    return text.translate(_LINE_BREAKS)
+
+
+def _shortened(value: Any) -> Any:
+    """Return `value` with digests in the place of texts that nobody would read."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"... {len(value)} characters, sha256 {sha256(value.encode()).hexdigest()[:16]}"
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
 class _Ids:

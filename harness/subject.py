@@ -12,23 +12,28 @@ from typing import Final, Self
 
 import httpx
 
+from harness.errors import HarnessError
+from harness.provider import Provider
+from harness.scenarios import Backend
+
 __all__ = ["OwnProxy", "SubjectFailed"]
 
 #: Seconds that the proxy has from its start to its first healthy answer.
 _START: Final = 15.0
 
 
-class SubjectFailed(RuntimeError):
+class SubjectFailed(HarnessError):
     """The proxy could not be started; the message has what it said."""
 
 
 class OwnProxy:
-    """This repository's proxy, a process of its own, in front of the provider at `base_url`."""
+    """This repository's proxy, a process of its own, in front of the backend at `base_url`."""
 
     def __init__(
         self,
         base_url: str,
         *,
+        backend: Backend = "cerebras",
         api_key: str = "conformance",
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -37,14 +42,21 @@ class OwnProxy:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PROXY_PORT": "0",
-            "CEREBRAS_API_KEY": api_key,
-            "CEREBRAS_BASE_URL": base_url,
+            "PROXY_BACKEND": backend,
+            f"{backend.upper()}_BASE_URL": base_url,
+            **({"CEREBRAS_API_KEY": api_key} if backend == "cerebras" else {}),
             **(environment or {}),
         }
         self._process: subprocess.Popen[str] | None = None
         self._said: list[str] = []
         #: Its root, without a slash at the end; known once it runs.
         self.url = ""
+
+    @classmethod
+    def for_replay(cls, provider: Provider, backend: Backend) -> Self:
+        """Return the proxy in front of a provider that replays: it soon has enough of silence."""
+        environment = {"CEREBRAS_TIMEOUT": "2"}
+        return cls(provider.base_url_of(backend), backend=backend, environment=environment)
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(

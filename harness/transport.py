@@ -7,6 +7,7 @@ times of the wire. What ends a stream early is recorded as well, and replayed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -15,9 +16,20 @@ import httpx
 from vcr.errors import CannotOverwriteExistingCassetteException as Miss
 from vcr.request import Request as RecordedRequest
 
-from harness.cassette import Cassette, chunks_of
+from harness.cassette import NO_ANSWER, Cassette, chunks_of
 
-__all__ = ["CassetteTransport", "Miss", "Pace", "as_recorded", "at_once", "difference"]
+__all__ = [
+    "CassetteTransport",
+    "Finish",
+    "Miss",
+    "Pace",
+    "RecordedRequest",
+    "Unreached",
+    "as_recorded",
+    "at_once",
+    "difference",
+    "unchanged",
+]
 
 #: Awaited before each chunk, with its number and its milliseconds since the request.
 Pace = Callable[[int, float], Awaitable[None]]
@@ -49,11 +61,26 @@ def as_recorded(*, speed: float = 1.0) -> Pace:
     return pace
 
 
+#: Takes a request and its answer, and returns what is kept of them.
+Finish = Callable[[RecordedRequest, dict[str, Any]], tuple[RecordedRequest, dict[str, Any]]]
+
+#: The connection did not come about: there is nothing to record.
+Unreached: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+
+
+def unchanged(
+    request: RecordedRequest, answer: dict[str, Any]
+) -> tuple[RecordedRequest, dict[str, Any]]:
+    """Keep a request and its answer as they are."""
+    return request, answer
+
+
 class CassetteTransport(httpx.AsyncBaseTransport):
     """Answers from `cassette`; what is not in it goes to `inner`, and into the cassette.
 
-    `pace` is asked for each replayed stream anew. Where there is no `inner`, a request that is in
-    no recording that is left raises `Miss`; `difference` says how it differs.
+    `pace` is asked for each replayed stream anew; `begin`, at each request, for what makes of it
+    what is kept; `recorded` is called when something was. Where there is no `inner`, a request that
+    is in no recording that is left raises `Miss`; `difference` says how it differs.
     """
 
     def __init__(
@@ -62,10 +89,14 @@ class CassetteTransport(httpx.AsyncBaseTransport):
         inner: httpx.AsyncBaseTransport | None = None,
         *,
         pace: Callable[[], Pace] = lambda: at_once,
+        begin: Callable[[], Finish] = lambda: unchanged,
+        recorded: Callable[[], None] = lambda: None,
     ) -> None:
         self._cassette = cassette
         self._inner = inner
         self._pace = pace
+        self._begin = begin
+        self._recorded = recorded
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
@@ -75,32 +106,47 @@ class CassetteTransport(httpx.AsyncBaseTransport):
             body,
             _kept(request.headers, _KEPT_REQUEST_HEADERS),
         )
-        if self._inner is not None:
-            return await self._record(request, recorded)
-        if not self._cassette.can_play_response_for(recorded):
+        if request.method != "POST" and self._inner is not None:
+            # What a client asks beside the conversation.
+            return await self._inner.handle_async_request(request)
+        finish = self._begin()
+        if self._cassette.can_play_response_for(recorded):
+            return _replay(self._cassette.play_response(recorded), self._pace())
+        if self._inner is None:
             raise Miss(cassette=self._cassette, failed_request=recorded)
-        return _replay(self._cassette.play_response(recorded), self._pace())
+        return await self._record(self._inner, request, recorded, finish)
 
-    async def _record(self, request: httpx.Request, recorded: RecordedRequest) -> httpx.Response:
-        assert self._inner is not None
+    async def _record(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        request: httpx.Request,
+        recorded: RecordedRequest,
+        finish: Finish,
+    ) -> httpx.Response:
         start = time.perf_counter()
-        answer = await self._inner.handle_async_request(request)
 
-        def append(body: bytes, chunks: list[list[float]], end: str) -> None:
-            reason = answer.extensions.get("reason_phrase", b"").decode()
-            headers = _kept(answer.headers, _KEPT_RESPONSE_HEADERS)
-            self._cassette.append(
-                recorded,
-                {
-                    "status": {"code": answer.status_code, "message": reason},
-                    "headers": {name: [value] for name, value in headers.items()},
-                    "body": {"string": body},
-                    "stream": {"chunks": chunks, "end": end},
-                },
-            )
+        def append(head: dict[str, Any], body: bytes, chunks: list[list[float]], end: str) -> None:
+            stream = {"chunks": chunks, "end": end}
+            answer = {**head, "body": {"string": body}, "stream": stream}
+            self._cassette.append(*finish(recorded, answer))
+            self._recorded()
 
+        try:
+            answer = await inner.handle_async_request(request)
+        except Unreached:
+            raise
+        except httpx.TransportError as error:
+            status = {"code": NO_ANSWER, "message": "no answer"}
+            append({"status": status, "headers": {}}, b"", [], _end(error))
+            raise
+        reason = answer.extensions.get("reason_phrase", b"").decode("latin-1")
+        headers = _kept(answer.headers, _KEPT_RESPONSE_HEADERS)
+        head = {
+            "status": {"code": answer.status_code, "message": reason},
+            "headers": {name: [value] for name, value in headers.items()},
+        }
         assert isinstance(answer.stream, httpx.AsyncByteStream)
-        answer.stream = _Recording(answer.stream, start, append)
+        answer.stream = _Recording(answer.stream, start, functools.partial(append, head))
         return answer
 
     async def aclose(self) -> None:
@@ -133,9 +179,7 @@ class _Recording(httpx.AsyncByteStream):
                 yield chunk
             self._end = "complete"
         except httpx.TransportError as error:
-            self._end = next(
-                (end for end, kind in _ERRORS.items() if isinstance(error, kind)), "cut"
-            )
+            self._end = _end(error)
             raise
 
     async def aclose(self) -> None:
@@ -143,9 +187,16 @@ class _Recording(httpx.AsyncByteStream):
         self._append(bytes(self._body), self._chunks, self._end)
 
 
+def _end(error: httpx.TransportError) -> str:
+    return next((end for end, kind in _ERRORS.items() if isinstance(error, kind)), "cut")
+
+
 def _replay(response: Mapping[str, Any], pace: Pace) -> httpx.Response:
+    status = response["status"]["code"]
+    if status == NO_ANSWER:
+        raise _ERRORS[response["stream"]["end"]]("the recording has no answer")
     return httpx.Response(
-        response["status"]["code"],
+        status,
         headers=[(name, value) for name, values in response["headers"].items() for value in values],
         stream=_Replay(response, pace),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from harness.provider import Provider
+from harness.scenarios import Backend
 from harness.subject import OwnProxy
 
 
@@ -20,11 +22,26 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def proxy(provider: Provider) -> Iterator[OwnProxy]:
-    """The proxy under test, a process of its own, in front of the provider."""
-    with OwnProxy(provider.base_url) as proxy:
+def proxies(provider: Provider) -> Iterator[Callable[[Backend], OwnProxy]]:
+    """The proxies under test by backend, each a process of its own, in front of the provider."""
+    running: dict[Backend, OwnProxy] = {}
+    with ExitStack() as stack:
+
+        def proxy(backend: Backend) -> OwnProxy:
+            if backend not in running:
+                running[backend] = stack.enter_context(OwnProxy.for_replay(provider, backend))
+            return running[backend]
+
         yield proxy
-    assert proxy.said.count("\n") == 1, f"the proxy printed more than where it is:\n{proxy.said}"
+    for one in running.values():
+        said = one.said
+        assert said.count("\n") == 1, f"the proxy printed more than where it is:\n{said}"
+
+
+@pytest.fixture(scope="session")
+def proxy(proxies: Callable[[Backend], OwnProxy]) -> OwnProxy:
+    """The proxy to Cerebras."""
+    return proxies("cerebras")
 
 
 class _Text(SingleFileSnapshotExtension):

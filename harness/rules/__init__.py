@@ -6,28 +6,79 @@ never asserts. One file a section; importing this package registers them all, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from harness.chat_stream import Said
 from harness.client import Answer, Event
 
 __all__ = ["RULES", "Exchange", "Fault", "Rule", "Violation", "check", "rule"]
 
+#: Any version of Codex, whatever it calls itself: `codex_exec/0.163.0 (Debian 12.0.0; x86_64)`.
+_CODEX: Final = re.compile(r"/0\.(\d+)\.\d+\S* \(")
+
+_KNOWS_INCOMPLETE: Final = 163
+
 
 @dataclass(slots=True)
 class Exchange:
-    """One turn: what the client got, and what the provider had said."""
+    """One turn: what the client asked and got, and what the provider had answered."""
 
     answer: Answer
+    #: What the provider said, in the answer that counts.
     said: Said
     #: Where it was: the cassette and the turn, for a person.
     where: str = ""
+    #: The client's, as a cassette has it, its body parsed.
+    request: Mapping[str, Any] = field(default_factory=dict)
+    #: All answers of the provider that it took, as a cassette has them; the last one counts.
+    responses: Sequence[Mapping[str, Any]] = ()
 
     @property
     def events(self) -> list[Event]:
         return self.answer.events
+
+    @property
+    def status(self) -> int:
+        """The provider's HTTP status; 0 where there was no answer."""
+        return int(self.responses[-1]["status"]["code"]) if self.responses else 200
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider finished what it had begun."""
+        end = self.responses[-1]["stream"]["end"] if self.responses else "complete"
+        finished = self.said.finish_reason is not None and not self.said.broken
+        return self.status == 200 and end == "complete" and finished
+
+    @property
+    def due(self) -> str:
+        """The terminal event that is due.
+
+        Codex before 0.163 takes an incomplete response for a broken stream, and all of it one that
+        a filter cut: they ask again, and enter what they got each time.
+        """
+        if not self.ended:
+            return "response.failed"
+        if (reason := self.said.finish_reason) not in ("length", "content_filter"):
+            return "response.completed"
+        if self.codex is not None and self.codex < _KNOWS_INCOMPLETE:
+            return "response.completed"
+        filtered = self.codex is not None and reason == "content_filter"
+        return "response.failed" if filtered else "response.incomplete"
+
+    @property
+    def compacts(self) -> bool:
+        """Whether the client asked for a summary of the conversation."""
+        asked = self.request.get("body", {}).get("input") or [{}]
+        return isinstance(asked, list) and asked[-1].get("type") == "compaction_trigger"
+
+    @property
+    def codex(self) -> int | None:
+        """The second number of the version of Codex that asked, if it was Codex."""
+        found = _CODEX.search(str(self.request.get("headers", {}).get("user-agent", "")))
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +156,12 @@ def check(exchange: Exchange) -> list[Fault]:
 
 
 # They use what is above.
-from harness.rules import chains, content, framing, items, lifecycle  # noqa: E402, F401
+from harness.rules import (  # noqa: E402, F401
+    chains,
+    compaction,
+    content,
+    failures,
+    framing,
+    items,
+    lifecycle,
+)

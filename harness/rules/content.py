@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from harness.chat_stream import SaidCall
 from harness.client import Event
 from harness.rules import Exchange, Violation, rule
 
@@ -14,6 +16,7 @@ _SUMS = {
     "response.output_text": "text",
     "response.reasoning_summary_text": "text",
     "response.function_call_arguments": "arguments",
+    "response.custom_tool_call_input": "input",
 }
 
 
@@ -40,7 +43,7 @@ def add_up(exchange: Exchange) -> Iterator[Violation]:
     breaks="Codex, all versions",
 )
 def text_is_the_providers(exchange: Exchange) -> Iterator[Violation]:
-    if _finished(exchange):
+    if exchange.due != "response.failed" and not exchange.compacts:
         parts = (part for item in _done(exchange, "message") for part in item["content"])
         yield from _differing(exchange.said.text, "".join(part["text"] for part in parts))
 
@@ -51,7 +54,7 @@ def text_is_the_providers(exchange: Exchange) -> Iterator[Violation]:
     breaks="Codex, all versions, and the model, which gets it back",
 )
 def reasoning_is_the_providers(exchange: Exchange) -> Iterator[Violation]:
-    if _finished(exchange):
+    if exchange.due != "response.failed" and not exchange.compacts:
         parts = (part for item in _done(exchange, "reasoning") for part in item["summary"])
         yield from _differing(exchange.said.reasoning, "".join(part["text"] for part in parts))
 
@@ -62,14 +65,18 @@ def reasoning_is_the_providers(exchange: Exchange) -> Iterator[Violation]:
     breaks="Codex, all versions: a call is not executed, or another one is",
 )
 def calls_are_the_providers(exchange: Exchange) -> Iterator[Violation]:
-    if exchange.said.finish_reason in ("stop", "tool_calls"):
-        expected = [(call.id, call.name, call.arguments) for call in exchange.said.calls]
-        actual = [
-            (item.get("call_id"), item.get("name"), item.get("arguments"))
-            for item in _done(exchange, "function_call")
-        ]
-        if actual != expected:
-            yield Violation(f"{expected}", f"{actual}")
+    if exchange.due != "response.completed":
+        return
+    said = exchange.said.calls
+    done = _done(exchange, "function_call", "custom_tool_call")
+    expected = [(call.id, call.name, call.arguments) for call in said]
+    actual = [
+        (item.get("call_id"), item.get("name"), item.get("arguments", item.get("input")))
+        for item in done
+    ]
+    pairs = zip(said, done, strict=False)
+    if len(said) != len(done) or not all(_is(call, item) for call, item in pairs):
+        yield Violation(f"{expected}", f"{actual}")
 
 
 @rule(
@@ -116,10 +123,19 @@ def _differing(expected: str, actual: str, event: Event | None = None) -> Iterat
         yield Violation(f"{expected[shown]!r} {where}", f"{actual[shown]!r} {where}", event)
 
 
-def _finished(exchange: Exchange) -> bool:
-    return exchange.said.finish_reason is not None and not exchange.said.broken
-
-
-def _done(exchange: Exchange, kind: str) -> list[dict[str, Any]]:
+def _done(exchange: Exchange, *kinds: str) -> list[dict[str, Any]]:
     items = (e["item"] for e in exchange.events if e.type == "response.output_item.done")
-    return [item for item in items if item["type"] == kind]
+    return [item for item in items if item["type"] in kinds]
+
+
+def _is(call: SaidCall, item: dict[str, Any]) -> bool:
+    """Return whether an item is the provider's call, in the kind and namespace of its tool."""
+    name = call.name.removeprefix(f"{item.get('namespace')}__")
+    if (call.id, name) != (item.get("call_id"), item.get("name")):
+        return False
+    if item["type"] == "custom_tool_call":  # told to the provider as a function with one string
+        try:
+            return bool(json.loads(call.arguments) == {"input": item.get("input")})
+        except ValueError:
+            return False
+    return call.arguments == item.get("arguments")

@@ -10,6 +10,8 @@ from harness.rules import Exchange, Violation, rule
 @rule("framing/1", "an answer that streams is 200 text/event-stream", breaks="the OpenAI SDK")
 def is_event_stream(exchange: Exchange) -> Iterator[Violation]:
     answer = exchange.answer
+    if exchange.status != 200 and answer.status != 200:
+        return  # failures/1 says whether that is right
     if answer.status != 200 or not answer.content_type.startswith("text/event-stream"):
         actual = f"HTTP {answer.status} {answer.content_type}: {answer.text}"
         yield Violation("HTTP 200 text/event-stream", actual)

@@ -23,6 +23,8 @@ def is_created_first(exchange: Exchange) -> Iterator[Violation]:
     breaks="Codex, all versions (six requests; 0.45 waits 300 s), and the OpenAI SDK",
 )
 def ends_once(exchange: Exchange) -> Iterator[Violation]:
+    if exchange.answer.status != 200:
+        return  # failures/1 says whether that is right
     terminal = [event for event in exchange.events if event.type in TERMINAL]
     if not terminal:
         yield Violation(
@@ -51,13 +53,7 @@ def keeps_its_id(exchange: Exchange) -> Iterator[Violation]:
     breaks="Codex, all versions: a failure looks like success, or the other way round",
 )
 def ends_as_the_provider_did(exchange: Exchange) -> Iterator[Violation]:
-    said = exchange.said
-    if said.broken or said.finish_reason is None:
-        expected = "response.failed"
-    elif said.finish_reason in ("length", "content_filter"):
-        expected = "response.incomplete"
-    else:
-        expected = "response.completed"
+    expected = exchange.due
     for event in exchange.events:
         if event.type in TERMINAL and event.type != expected:
             error = (event["response"] or {}).get("error")

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from harness.errors import HarnessError
+
 __all__ = [
     "BACKENDS",
     "Backend",
@@ -16,6 +18,7 @@ __all__ = [
     "Scenario",
     "Timing",
     "Turn",
+    "UnknownScenario",
     "Usage",
     "load",
     "names",
@@ -24,6 +27,10 @@ __all__ = [
 #: Who answers: by name, as `--backend` takes it.
 Backend = Literal["cerebras", "chatgpt"]
 BACKENDS: Final[tuple[Backend, ...]] = ("cerebras", "chatgpt")
+
+
+class UnknownScenario(HarnessError, KeyError):
+    """There is none of that name; the message has those that there are."""
 
 
 class Call(msgspec.Struct, forbid_unknown_fields=True):
@@ -158,17 +165,18 @@ def _lines(size: int) -> str:
     return "".join(f"line {number:6}\n" for number in range(size // 12))
 
 
-def names() -> list[str]:
-    """Return the names of all scenarios, sorted."""
+def names(backend: Backend | None = None) -> list[str]:
+    """Return the names of all scenarios, sorted, or of those that `backend` can play."""
     files = resources.files(__name__).iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    found = sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return [name for name in found if backend is None or backend in load(name).backends]
 
 
 def load(name: str) -> Scenario:
-    """Return the scenario called `name`; raises `KeyError` where there is none."""
+    """Return the scenario called `name`; raises `UnknownScenario` where there is none."""
     file = resources.files(__name__) / f"{name}.yaml"
-    if name not in names():
-        raise KeyError(f"there is no scenario {name!r}; there are: {', '.join(names())}")
+    if "/" in name or not file.is_file():
+        raise UnknownScenario(f"there is no scenario {name!r}; there are: {', '.join(names())}")
     scenario = msgspec.yaml.decode(file.read_bytes(), type=Scenario)
     scenario.name = name
     return scenario

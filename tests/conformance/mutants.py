@@ -13,6 +13,10 @@ from harness.client import read_events
 from harness.server import LoopbackServer, read_body
 
 Data = dict[str, Any]
+
+#: Headers of the client that a proxy may look at.
+_PASSED = (b"content-type", b"user-agent")
+
 #: Takes the events' data and returns them spoilt.
 Spoil = Callable[[list[Data]], list[Data]]
 
@@ -32,6 +36,8 @@ class Mutation:
     #: The bytes of the whole body.
     body: Callable[[bytes], bytes] = bytes
     content_type: str = "text/event-stream; charset=utf-8"
+    #: An answer that is an HTTP error: its status, and its JSON.
+    error: Callable[[int, Data], tuple[int, Data]] = lambda status, body: (status, body)
 
 
 class Mutant(LoopbackServer):
@@ -50,8 +56,16 @@ class Mutant(LoopbackServer):
     ) -> None:
         body = await read_body(receive)
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:
-            answer = await http.post(self._proxy + scope["path"], content=body)
+            headers = {name: value for name, value in scope["headers"] if name in _PASSED}
+            url = self._proxy + scope["path"]
+            answer = await http.post(url, content=body, headers=headers, timeout=30)
         mutation = self.mutation
+        if answer.status_code != 200:
+            status, error = mutation.error(answer.status_code, answer.json())
+            json_type = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": status, "headers": json_type})
+            await send({"type": "http.response.body", "body": json.dumps(error).encode()})
+            return
         events = mutation.events([dict(event.data or {}) for event in read_events(answer.content)])
         for number, event in enumerate(events):
             event["sequence_number"] = number
@@ -59,8 +73,8 @@ class Mutant(LoopbackServer):
             f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
             for event in mutation.numbered(events)
         )
-        headers = [(b"content-type", mutation.content_type.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        head = [(b"content-type", mutation.content_type.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": mutation.body(spoilt)})
 
 

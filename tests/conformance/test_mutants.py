@@ -37,6 +37,10 @@ def _shift_output_index(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _server_error(event: dict[str, Any]) -> None:
+    event["response"]["error"]["code"] = "server_error"
+
+
 def _misplace(event: dict[str, Any]) -> None:
     event["output_index"] += 7
 
@@ -49,6 +53,36 @@ def _skip_a_number(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for event in events[3:]:
         event["sequence_number"] += 1
     return events
+
+
+def _error(change: Callable[[dict[str, Any]], None], status: int = 400) -> Mutation:
+    """Spoil an HTTP error."""
+
+    def spoil(given: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        change(body["error"])
+        return status, body
+
+    return Mutation(error=spoil)
+
+
+def _call_done(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Let the first call be done, before the response fails."""
+    added = next(event for event in events if event["type"] == "response.output_item.added")
+    item = {**added["item"], "status": "completed", "arguments": "{}"}
+    done = {**added, "type": "response.output_item.done", "item": item}
+    return [*events[:-1], done, events[-1]]
+
+
+def _sum_up_twice(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Repeat the compaction item, in order, as another one."""
+    again = [
+        {**event, "output_index": 1, "item": {**event["item"], "id": "cmp_again"}}
+        for event in events
+        if "item" in event and event["item"]["type"] == "compaction"
+    ]
+    if again:
+        events[-1]["response"]["output"].append(again[-1]["item"])
+    return [*events[:-1], *again, events[-1]]
 
 
 #: A rule, the cassette on which it is broken, how, and which rules it takes along.
@@ -88,6 +122,16 @@ MUTANTS: dict[str, tuple[str, Mutation, set[str]]] = {
     "text/1": ("hello", Mutation(with_text("Hello", "HELLO")), set()),
     "reasoning/1": ("parallel-calls", Mutation(with_text("depend", "DEPEND")), set()),
     "calls/1": ("parallel-calls", Mutation(with_text("a1b2c3d4e", "call_a1b2c3d4e")), set()),
+    "compaction/1": ("compaction", Mutation(_sum_up_twice), set()),
+    "failures/1": ("wrong-key", _error(lambda error: None, status=401), set()),
+    "failures/2": ("wrong-key", _error(lambda error: error.pop("code")), set()),
+    "failures/3": ("wrong-key", _error(lambda error: error.update(message="It failed.")), set()),
+    "failures/4": ("cut-after-call", Mutation(_call_done), {"chains/1", "items/5"}),
+    "failures/5": (
+        "rate-limit",
+        Mutation(with_each("response.failed", _server_error)),
+        set(),
+    ),
     "usage/1": (
         "hello",
         Mutation(with_last(lambda event: event["response"]["usage"].update(input_tokens=1))),

@@ -121,14 +121,21 @@ def test_a_whole_stream_is_not_broken() -> None:
     assert not read_chat_stream(stream({"content": "Hi"}, finish_reason="stop")).broken
 
 
-@pytest.mark.parametrize("name", scenarios.names())
+WHOLE = [name for name in scenarios.names("cerebras") if not scenarios.load(name).fails]
+
+
+@pytest.mark.parametrize("name", WHOLE)
 def test_a_recording_says_what_its_scenario_says(name: str) -> None:
     with open_cassette(cerebras(name)) as cassette:
         turns = [read_chat_stream(answer["body"]["string"]) for answer in cassette.responses]
 
     for said, turn in zip(turns, scenarios.load(name).turns, strict=True):
         assert (said.reasoning, said.text) == (turn.reasoning, turn.text)
-        assert said.calls == [SaidCall(c.id, c.name, c.arguments_text) for c in turn.calls]
+        for told, call in zip(said.calls, turn.calls, strict=True):
+            custom = json.dumps({"input": call.arguments_text}, ensure_ascii=False)
+            arguments = custom if call.kind == "custom" else call.arguments_text
+            name = f"{call.namespace}__{call.name}" if call.namespace else call.name
+            assert told == SaidCall(call.id, name, arguments)
         assert said.finish_reason == turn.finish_reason
         assert said.usage is not None
         assert said.usage["prompt_tokens"] == turn.usage.prompt_tokens

@@ -9,7 +9,7 @@ import threading
 import httpx
 import pytest
 
-from harness.client import Event, read_events, send
+from harness.client import Event, EventReader, read_events, send
 from harness.server import BreakConnection
 from tests.unit.harness.upstreams import Say, Upstream, closed_url, saying
 
@@ -122,7 +122,7 @@ def test_the_text_of_a_long_answer_is_its_start(upstream: Upstream) -> None:
 
     answer = send(upstream.url, {})
 
-    assert answer.text == (STREAM.replace(b"\n\n", b"\n").decode() + "x" * 2000)[:2000]
+    assert answer.text == (STREAM.decode() + "x" * 2000)[:2000]
 
 
 def test_nothing_that_answers_is_an_error() -> None:
@@ -133,26 +133,17 @@ def test_nothing_that_answers_is_an_error() -> None:
 # --- as it comes ---------------------------------------------------------------------------------
 
 
-def test_an_event_is_told_before_the_next_one_is_sent(upstream: Upstream) -> None:
-    told = threading.Event()
-    waits: list[bool] = []
-    seen: list[str] = []
+def test_a_reader_tells_each_event_as_soon_as_it_is_whole() -> None:
+    reader = EventReader()
+    stream = CREATED + b"\n\n" + COMPLETED + b"\n\n" + CREATED[:7]
 
-    async def wait_between(say: Say) -> None:
-        await say(CREATED + b"\n\n")
-        waits.append(await asyncio.to_thread(told.wait, 10))
-        await say(COMPLETED + b"\n\n")
+    told = [(at, event.type) for at in range(len(stream)) for event in reader.feed(stream[at:][:1])]
 
-    def tell(event: Event) -> None:
-        seen.append(event.type)
-        told.set()
-
-    upstream.does(wait_between)
-
-    send(upstream.url, {}, on_event=tell)
-
-    assert seen == ["response.created", "response.completed"]
-    assert waits == [True]
+    assert told == [
+        (len(CREATED) + 1, "response.created"),
+        (len(CREATED + COMPLETED) + 3, "response.completed"),
+    ]
+    assert reader.rest == CREATED[:7]
 
 
 def test_events_have_the_times_at_which_they_came(upstream: Upstream) -> None:

@@ -62,7 +62,7 @@ def after_two_calls(client: Client) -> list[Json]:
     """Return what the second request has more than the first."""
     talk = conversation(client)
     first = talk.request()["input"]
-    talk.take(done(REASONING, MESSAGE, called(ONE, "fc_1"), called(TWO, "fc_2")), CALLS)
+    talk.take(done(REASONING, MESSAGE, called(ONE, "fc_1"), called(TWO, "fc_2")))
     second: list[Json] = talk.request()["input"]
     assert second[: len(first)] == first
     return second[len(first) :]
@@ -260,7 +260,7 @@ def test_reasoning_that_was_encrypted_or_given_as_text_goes_back(client: Client)
     item = {**REASONING, "content": content, "encrypted_content": "ENC"}
     talk = conversation(client)
 
-    talk.take(done(item), CALLS)
+    talk.take(done(item))
 
     last = talk.request()["input"][-1]
     assert (last["content"], last["encrypted_content"]) == (content, "ENC")
@@ -272,7 +272,7 @@ def test_a_call_is_answered_by_its_place_whatever_its_id(client: Client) -> None
     live = called(Call(id="live9", name="f", arguments={}), "fc_1")
     talk = conversation(client)
 
-    talk.take(done(live), CALLS)
+    talk.take(done(live))
 
     *_, output = talk.request()["input"]
     assert output["call_id"] == "live9"
@@ -284,7 +284,7 @@ def test_a_call_that_no_script_foresaw_is_answered_with_nothing(client: Client) 
     more = [called(Call(id=str(n), name="f", arguments={}), f"fc_{n}") for n in range(3)]
     talk = conversation(client)
 
-    talk.take(done(*more), CALLS)
+    talk.take(done(*more))
 
     outputs = [i for i in talk.request()["input"] if i["type"] == "function_call_output"]
     assert [output["call_id"] for output in outputs] == ["0", "1", "2"]
@@ -294,8 +294,8 @@ def test_a_call_that_no_script_foresaw_is_answered_with_nothing(client: Client) 
 
 @pytest.mark.parametrize("client", [OLD, NEW])
 def test_there_is_another_turn_where_something_was_called(client: Client) -> None:
-    assert conversation(client).take(done(REASONING, called(ONE, "fc_1")), CALLS)
-    assert not conversation(client).take(done(REASONING, MESSAGE), CALLS)
+    assert conversation(client).take(done(REASONING, called(ONE, "fc_1")))
+    assert not conversation(client).take(done(REASONING, MESSAGE))
 
 
 @pytest.mark.parametrize("client", [OLD, NEW])
@@ -303,7 +303,7 @@ def test_only_what_is_done_is_entered(client: Client) -> None:
     talk = conversation(client)
     before = talk.request()
 
-    talk.take([], CALLS)
+    talk.take([])
 
     assert talk.request() == before
 
@@ -314,7 +314,7 @@ def test_a_request_is_not_changed_by_what_comes_after_it(client: Client) -> None
     request = talk.request()
     before = json.dumps(request)
 
-    talk.take(done(MESSAGE), CALLS)
+    talk.take(done(MESSAGE))
 
     assert json.dumps(request) == before
 
@@ -329,7 +329,7 @@ def test_requests_of_both_turns_are_valid(client: Client) -> None:
     talk = conversation(client)
 
     assert check(talk.request(), "responses/request.json") == []
-    talk.take(done(REASONING, MESSAGE, called(ONE, "fc_1"), called(TWO, "fc_2")), CALLS)
+    talk.take(done(REASONING, MESSAGE, called(ONE, "fc_1"), called(TWO, "fc_2")))
     assert check(talk.request(), "responses/request.json") == []
 
 

@@ -76,7 +76,7 @@ def assert_unchanged(old: Path) -> None:
 # --- what is recorded ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", scenarios.names())
+@pytest.mark.parametrize("name", scenarios.names("cerebras"))
 def test_a_recording_replays_without_a_fault(
     name: str, recordings: Recordings, provider: Provider, proxy: OwnProxy
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_recording_replays_without_a_fault(
     assert [str(fault) for fault in faults(played)] == []
 
 
-@pytest.mark.parametrize("name", scenarios.names())
+@pytest.mark.parametrize("name", scenarios.names("cerebras"))
 def test_a_recording_says_where_it_is_from(name: str, recordings: Recordings) -> None:
     with open_cassette(recordings.path(name)) as cassette:
         origin = provenance(cassette)

@@ -38,7 +38,7 @@ def test_a_client_request_that_is_no_json_is_no_case(tmp_path: Path, provider: P
     broken = {**client_request({}), "body": "{"}
     path = write(tmp_path / "c.yaml", (request(), response(b"x", client_request=broken)))
 
-    with pytest.raises(InvalidCassette, match=r"c\.yaml: has no client_request to send"):
+    with pytest.raises(InvalidCassette, match=r"c\.yaml: a client_request is no JSON"):
         replay(path, "http://127.0.0.1:1", provider)
 
 

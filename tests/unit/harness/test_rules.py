@@ -25,7 +25,9 @@ def event(number: int, kind: str, **data: object) -> Json:
 
 
 def ends(number: int, kind: str, *items: Json, **more: object) -> Json:
-    return event(number, kind, response={"id": "resp_1", "output": list(items), **more})
+    error = {"code": "server_error", "message": "It broke."} if kind == "failed" else None
+    response = {"id": "resp_1", "output": list(items), "error": error, **more}
+    return event(number, kind, response=response)
 
 
 def caught(found: Exchange) -> list[str]:

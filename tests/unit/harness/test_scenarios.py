@@ -84,28 +84,36 @@ def test_a_turn_with_calls_ends_for_them() -> None:
 
 
 @pytest.mark.parametrize("name", scenarios.names())
-def test_a_scenario_ends_with_text_and_calls_before_that(name: str) -> None:
+def test_a_scenario_goes_on_until_its_last_turn(name: str) -> None:
     *most, last = scenarios.load(name).turns
 
-    assert last.text
-    assert not last.calls
-    assert all(each.calls for each in most)
+    assert not last.calls or last.fails or last.stopped_by
+    for each, following in itertools.pairwise([*most, last]):
+        assert each.calls or each.then or following.compacts
+        assert not each.fails
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_a_scenario_says_what_it_exercises(name: str) -> None:
+    assert scenarios.load(name).exercises
 
 
 @pytest.mark.parametrize("name", scenarios.names())
 def test_a_scenario_calls_only_what_its_client_offers(name: str) -> None:
     scenario = scenarios.load(name)
-    offered = {
-        tool["name"]: tool["parameters"]
-        for tool in begin(scenario).request()["tools"]
-        if tool["type"] == "function"
+    tools = begin(scenario).request()["tools"]
+    offered = {(None, tool.get("name")): tool for tool in tools} | {
+        (space["name"], tool["name"]): tool for space in tools for tool in space.get("tools", ())
     }
 
-    for call in itertools.chain.from_iterable(each.calls for each in scenario.turns):
-        parameters = offered[call.name]
-        given = json.loads(call.arguments_text)
-        assert given.keys() <= parameters["properties"].keys()
-        assert given.keys() >= set(parameters["required"])
+    for each in scenario.turns:
+        for call in each.calls:
+            tool = offered[call.namespace, call.name]
+            assert tool["type"] == call.kind
+            if call.kind == "function" and each.stopped_by is None:
+                given = json.loads(call.arguments_text)
+                assert given.keys() <= tool["parameters"]["properties"].keys()
+                assert given.keys() >= set(tool["parameters"]["required"])
 
 
 @pytest.mark.parametrize("name", scenarios.names())

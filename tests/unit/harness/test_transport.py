@@ -305,8 +305,8 @@ def test_the_host_does_not_matter_but_the_path_does(tmp_path: Path) -> None:
     path = write(tmp_path / "c.yaml", (request(), response(b"x")))
 
     with open_cassette(path) as cassette:
-        with pytest.raises(Miss, match="path differs"):
-            fetch(cassette, "http://elsewhere/v1/completions", content=request().body)
+        with pytest.raises(Miss, match="endpoint differs"):
+            fetch(cassette, "http://elsewhere/v1/responses", content=request().body)
         seen = fetch(cassette, "https://elsewhere/v1/chat/completions", content=request().body)
 
     assert seen.chunks == [b"x"]
