@@ -13,16 +13,17 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from harness.emulator.cerebras import Cerebras
-from harness.emulator.dialect import Dialect
+from harness.emulator.chatgpt import ChatGPT
+from harness.emulator.dialect import Dialect, Stream
 from harness.scenarios import Backend, Refusal, Scenario, Turn
 from harness.server import BreakConnection, LoopbackServer, Receive, Scope, Send, read_body
 
 __all__ = ["Emulator"]
 
-_DIALECTS: Final[dict[Backend, type[Dialect]]] = {"cerebras": Cerebras}
+_DIALECTS: Final[dict[Backend, type[Dialect]]] = {"cerebras": Cerebras, "chatgpt": ChatGPT}
 
 
 class Emulator(LoopbackServer):
@@ -42,13 +43,10 @@ class Emulator(LoopbackServer):
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
-        refusal = self._dialect.refusal(
-            scope["method"], scope["path"], dict(scope["headers"]), body
-        )
-        if refusal is not None:
-            await _refuse(send, refusal)
+        request = self._dialect.read(scope["method"], scope["path"], dict(scope["headers"]), body)
+        if isinstance(request, Refusal):
+            await _refuse(send, request)
             return
-        request = json.loads(body)
         number = self._dialect.turn_number(request)
         turn = self._turns[number]
         refusal = turn.refusal
@@ -58,8 +56,9 @@ class Emulator(LoopbackServer):
             return
         if turn.end == "unanswered":
             raise BreakConnection
-        await _send_head(send, 200, self._dialect.headers(turn))
-        await _send_in_time(send, self._events(turn, request))
+        stream = self._dialect.stream(turn, request)
+        await _send_head(send, 200, stream.headers)
+        await _send_in_time(send, _events(turn, stream))
         if turn.end in ("cut", "reset"):
             raise BreakConnection(reset=turn.end == "reset")
         if turn.end == "stall":
@@ -67,14 +66,14 @@ class Emulator(LoopbackServer):
                 pass
         await send({"type": "http.response.body"})
 
-    def _events(self, turn: Turn, request: Any) -> Iterator[tuple[float, bytes]]:
-        """Yield what is sent of an answer, with what goes wrong in it."""
-        stream = self._dialect.stream(turn, request)
-        yield from itertools.islice(stream.events(), turn.after)
-        if turn.error is not None:
-            yield 0, self._dialect.error_event(turn.error)
-        elif turn.end == "complete":
-            yield stream.finish()
+
+def _events(turn: Turn, stream: Stream) -> Iterator[tuple[float, bytes]]:
+    """Yield what is sent of an answer, with what goes wrong in it."""
+    yield from itertools.islice(stream.events(), turn.after)
+    if turn.error is not None:
+        yield 0, stream.fail(turn.error)
+    elif turn.end == "complete":
+        yield stream.finish()
 
 
 async def _send_in_time(send: Send, events: Iterable[tuple[float, bytes]]) -> None:

@@ -38,9 +38,9 @@ class Cerebras(Dialect):
         super().__init__(scenario, api_key)
         schema.check({}, "chat/request.json")  # read now, so that the first answer is not late
 
-    def refusal(
+    def read(
         self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes
-    ) -> Refusal | None:
+    ) -> dict[str, Any] | Refusal:
         authorization = headers.get(b"authorization")
         if (method, path) != ("POST", "/v1/chat/completions"):
             return Refusal(404)
@@ -50,7 +50,7 @@ class Cerebras(Dialect):
             wrong = _error("Wrong API Key", "invalid_request_error", "api_key", "wrong_api_key")
             return Refusal(401, wrong)
         try:
-            request = json.loads(body)
+            request: dict[str, Any] = json.loads(body)
         except ValueError:
             return _wrong_format("body: not valid JSON")
         if faults := schema.check(request, "chat/request.json"):
@@ -62,7 +62,7 @@ class Cerebras(Dialect):
             return _wrong_format(fault)
         if self.turn_number(request) >= len(self._scenario.turns):
             return _wrong_format(f"messages: scenario {self._scenario.name} is over")
-        return None
+        return request
 
     def turn_number(self, request: Any) -> int:
         messages: list[dict[str, Any]] = request["messages"]
@@ -76,25 +76,9 @@ class Cerebras(Dialect):
         ]
         return max(summed_up, default=0) + spoken
 
-    def headers(self, turn: Turn) -> dict[str, str]:
-        return {
-            "content-type": "text/event-stream; charset=utf-8",
-            "x-ratelimit-limit-requests-day": "144000",
-            "x-ratelimit-limit-tokens-minute": "1000000",
-            "x-ratelimit-remaining-requests-day": "143999",
-            "x-ratelimit-remaining-tokens-minute": str(1000000 - turn.usage.prompt_tokens),
-            "x-ratelimit-reset-requests-day": "33011.382867",
-            "x-ratelimit-reset-tokens-minute": "11.382867",
-            "inference-id": f"chatcmpl-{uuid.uuid4()}",
-            "x-request-id": uuid.uuid4().hex,
-        }
-
     def stream(self, turn: Turn, request: Any) -> ChatStream:
         tools = [tool["function"]["name"] for tool in request.get("tools", ())]
         return ChatStream(turn, request["model"], self._scenario.dialect, tools)
-
-    def error_event(self, error: dict[str, Any]) -> bytes:
-        return _event(error)
 
 
 class ChatStream:
@@ -105,12 +89,26 @@ class ChatStream:
         self._dialect = dialect
         self._tools = tools
         self._created = time.time()
-        self._head = {"id": f"chatcmpl-{uuid.uuid4()}"}
+        self._id = f"chatcmpl-{uuid.uuid4()}"
         self._tail = {
             "created": int(self._created),
             "model": model,
             "system_fingerprint": _FINGERPRINT,
             "object": "chat.completion.chunk",
+        }
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "content-type": "text/event-stream; charset=utf-8",
+            "x-ratelimit-limit-requests-day": "144000",
+            "x-ratelimit-limit-tokens-minute": "1000000",
+            "x-ratelimit-remaining-requests-day": "143999",
+            "x-ratelimit-remaining-tokens-minute": str(1000000 - self._turn.usage.prompt_tokens),
+            "x-ratelimit-reset-requests-day": "33011.382867",
+            "x-ratelimit-reset-tokens-minute": "11.382867",
+            "inference-id": self._id,
+            "x-request-id": uuid.uuid4().hex,
         }
 
     def events(self) -> Iterator[tuple[float, bytes]]:
@@ -131,8 +129,12 @@ class ChatStream:
         done = b"data: [DONE]\n\n" if self._dialect == "2026-05" else b""
         return timing.queue + timing.prompt + timing.completion, last + done
 
+    def fail(self, error: dict[str, Any]) -> bytes:
+        return _event(error)
+
     def _chunk(self, choice: dict[str, Any], **more: Any) -> bytes:
-        return _event({**self._head, "choices": [{**choice, "index": 0}], **self._tail, **more})
+        choices = [{**choice, "index": 0}]
+        return _event({"id": self._id, "choices": choices, **self._tail, **more})
 
 
 def deltas(

@@ -16,12 +16,19 @@ __all__ = ["Dialect", "Stream", "pieces"]
 class Stream(Protocol):
     """One answer."""
 
+    @property
+    def headers(self) -> dict[str, str]: ...
+
     def events(self) -> Iterator[tuple[float, bytes]]:
         """Yield all but what ends it, each event with the seconds after which it is due."""
         ...
 
     def finish(self) -> tuple[float, bytes]:
         """Return what ends it, likewise."""
+        ...
+
+    def fail(self, error: dict[str, Any]) -> bytes:
+        """Return what says, after any of the events, that something went wrong."""
         ...
 
 
@@ -36,26 +43,18 @@ class Dialect(ABC):
         self._api_key = api_key
 
     @abstractmethod
-    def refusal(
+    def read(
         self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes
-    ) -> Refusal | None:
-        """Return the error that a request deserves, if any."""
+    ) -> dict[str, Any] | Refusal:
+        """Return a request that is in order, or what is answered to any other."""
 
     @abstractmethod
     def turn_number(self, request: Any) -> int:
         """Return which turn is next in the conversation of a request that is in order."""
 
     @abstractmethod
-    def headers(self, turn: Turn) -> dict[str, str]:
-        """Return the headers of an answer that streams."""
-
-    @abstractmethod
     def stream(self, turn: Turn, request: Any) -> Stream:
         """Return the answer to `request` that is `turn`."""
-
-    @abstractmethod
-    def error_event(self, error: dict[str, Any]) -> bytes:
-        """Return the event that says, in mid-stream, that something went wrong."""
 
 
 def pieces(text: str, count: int | None = None) -> list[str]:
