@@ -96,8 +96,11 @@ async def _send_in_time(send: Send, events: Iterable[tuple[float, bytes]]) -> No
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
     text = refusal.body
-    content_type = "text/html" if isinstance(text, str) and text else "application/json"
-    body = text if isinstance(text, str) else json.dumps(text)
+    if isinstance(text, str):
+        body, content_type = text, "text/html" if text else "text/plain"
+    else:
+        body = json.dumps(text, ensure_ascii=False, separators=(",", ":"))
+        content_type = "application/json"
     await _send_head(send, refusal.status, {"content-type": content_type, **refusal.headers})
     await send({"type": "http.response.body", "body": body.encode()})
 

@@ -22,7 +22,7 @@ __all__ = ["MODELS", "Cerebras", "ChatStream", "deltas"]
 #: The models that it knows by name.
 MODELS: Final = ("gpt-oss-120b", "qwen-3.8-27b", "zai-glm-4.7")
 
-_FINGERPRINT: Final = "fp_emulator"
+_FINGERPRINT: Final = "fp_00000000000000000000"
 
 
 class Cerebras(Dialect):
@@ -141,15 +141,15 @@ def deltas(
     turn: Turn, dialect: str = "2026-05", tools: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
     """Yield the deltas of one answer, the role first, each with one kind of thing in it."""
-    if dialect == "2025-11-glm":
-        yield {"content": "", "role": "assistant"}
-        yield {"reasoning": ""}
-    else:
-        yield {"role": "assistant"}
-    for piece in pieces(turn.reasoning, turn.reasoning_chunks):
+    # Where thinking begins and ends, there is a chunk that says nothing.
+    brackets = [""] if dialect == "2025-11-glm" else []
+    yield {"content": "", "role": "assistant"} if brackets else {"role": "assistant"}
+    for piece in (*brackets, *pieces(turn.reasoning, turn.reasoning_chunks), *brackets):
         yield {"reasoning": piece}
     for piece in pieces(turn.text):
         yield {"content": piece}
+    if dialect in ("2025-11-glm", "2025-11-qwen") and turn.finish_reason == "stop":
+        yield {}
     if turn.calls and turn.whole_calls:
         yield {"tool_calls": [_whole(call, at, tools) for at, call in enumerate(turn.calls)]}
         return
@@ -195,7 +195,7 @@ def _arguments(call: Call) -> str:
 def _usage(usage: Usage, dialect: str) -> dict[str, Any]:
     total = usage.prompt_tokens + usage.completion_tokens
     details = {"cached_tokens": usage.cached_tokens}
-    if dialect == "2025-11":
+    if dialect in ("2025-11", "2025-11-qwen"):
         return {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
@@ -226,7 +226,7 @@ def _time_info(turn: Turn, created: float, dialect: str) -> dict[str, Any]:
     }
     if dialect == "2026-05":
         return {"created": created, **times}
-    return {**times, "created": created}
+    return {**times, "created": int(created) if dialect == "2025-11-qwen" else created}
 
 
 # --- refusals ------------------------------------------------------------------------------------

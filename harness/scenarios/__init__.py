@@ -150,8 +150,9 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     #: What the client wants the answer to be, as a JSON Schema.
     output_schema: dict[str, Any] | None = None
     #: Whose wire dialect Cerebras speaks: its own of that month. In 2025 a stream ended without
-    #: `[DONE]`, and usage did not tell reasoning tokens.
-    dialect: Literal["2025-11", "2025-11-glm", "2026-05"] = "2026-05"
+    #: `[DONE]`, usage did not tell reasoning tokens, and some models said nothing before they
+    #: stopped (`"delta":{}`) or gave their time in whole seconds.
+    dialect: Literal["2025-11", "2025-11-glm", "2025-11-qwen", "2026-05"] = "2026-05"
     name: str = ""
 
     @property

@@ -235,7 +235,7 @@ def test_a_wrong_key_is_told_in_the_providers_words(attempts: dict[str, Attempt]
     attempt = attempts["a wrong key"]
 
     assert attempt.said.startswith("turn 1: the provider answered HTTP 401: {")
-    assert '"message": "Wrong API Key"' in attempt.said
+    assert '"message":"Wrong API Key"' in attempt.said
     assert_unchanged(attempt.old)
 
 
