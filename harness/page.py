@@ -75,7 +75,7 @@ class Page:
         """Yield `text` beside `label`, in at most `most` lines; what is left out is counted."""
         label = line_of(label)
         start = indent + label_width
-        if width_of(label) >= label_width:
+        if label and width_of(label) >= label_width:
             yield " " * indent + self.paint(fit(label, self.width - indent), "dim")
             label = ""
         head = " " * indent + self.paint(label, "dim") + " " * (label_width - width_of(label))
