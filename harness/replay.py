@@ -14,15 +14,22 @@ from typing import Any
 import httpx
 
 from harness import rules, schema
-from harness.cassette import Cassette, InvalidCassette, backend_of, check_digest, open_cassette
+from harness.cassette import (
+    Cassette,
+    InvalidCassette,
+    backend_of,
+    check_digest,
+    load,
+    open_cassette,
+)
 from harness.chat_stream import read_chat_stream
-from harness.client import CREDENTIAL, send
+from harness.client import CREDENTIAL, Event, read_events, send
 from harness.provider import Provider
 from harness.rules import Exchange, Fault
 from harness.scenarios import Backend
 from harness.transport import CassetteTransport, Pace, at_once
 
-__all__ = ["Replay", "case_name", "faults", "replay"]
+__all__ = ["Replay", "case_name", "faults", "recorded_turns", "replay"]
 
 
 @dataclass(slots=True)
@@ -80,6 +87,15 @@ def replay(
     played.credentials = provider.credentials
     played.misses = provider.misses
     return played
+
+
+def recorded_turns(path: Path) -> list[list[Event]]:
+    """Return the events that were recorded of the ChatGPT backend, turn by turn.
+
+    Raises `InvalidCassette`.
+    """
+    turns = _turns(load(path))
+    return [read_events(responses[-1]["body"]["string"]) for _, responses in turns]
 
 
 def faults(played: Replay) -> list[Fault]:

@@ -1,0 +1,114 @@
+"""Recording gets in nobody's way, and a kill leaves the old file or the new one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from harness.cassette import load, new
+from harness.edge import ClientEdge
+from harness.provider import Provider
+from harness.replay import faults, replay
+from harness.subject import OwnProxy
+from harness.transport import CassetteTransport
+from tests.cassettes import cerebras
+from tests.unit.harness.test_command_line import ENVIRONMENT
+from tests.unit.harness.upstreams import Say, Upstream
+
+KILLS = 20
+
+ASKED = {"model": "m", "input": "say hello world", "stream": True}
+
+
+def kill_while_recording(folder: Path, after: float) -> None:
+    """Kill a recording, its proxy with it, so many seconds after its start."""
+    path = folder / "cassettes" / "cerebras" / "large-arguments.yaml"
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(cerebras("large-arguments"), path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "record", "large-arguments", "--upstream", "emulator"],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_recording_that_is_killed_leaves_a_whole_file(
+    tmp_path: Path, provider: Provider, proxy: OwnProxy
+) -> None:
+    moments = [random.uniform(0.3, 4) for _ in range(KILLS)]  # noqa: S311 - any will do
+    folders = [tmp_path / str(number) for number in range(KILLS)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(kill_while_recording, folders, moments))
+
+    for folder, after in zip(folders, moments, strict=True):
+        path = folder / "cassettes" / "cerebras" / "large-arguments.yaml"
+        assert faults(replay(path, proxy.url, provider)) == [], f"killed after {after} s"
+
+
+def test_what_a_kill_left_over_is_cleared_away_by_the_next_recording(tmp_path: Path) -> None:
+    path = tmp_path / "cassettes" / "cerebras" / "hello.yaml"
+    path.parent.mkdir(parents=True)
+    left_over = path.with_name(".hello.yaml.killed")
+    left_over.write_text("half a fi")
+
+    record = [sys.executable, "-m", "harness", "record", "hello", "--upstream", "emulator"]
+    subprocess.run(record, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True)
+
+    assert list(path.parent.iterdir()) == [path]
+    assert len(load(path)) == 1
+
+
+def test_the_recorder_adds_less_than_a_millisecond_to_a_chunk(upstream: Upstream) -> None:
+    async def tell_the_time(say: Say) -> None:
+        for _ in range(200):
+            delta = {"content": f"{time.perf_counter()} "}
+            await say(b"data: %b\n\n" % json.dumps({"choices": [{"delta": delta}]}).encode())
+            await asyncio.sleep(0.003)
+        await say(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n')
+
+    def delay(url: str) -> float:
+        """Return the median of the milliseconds that a chunk takes to the client."""
+        upstream.does(tell_the_time)
+        delays = []
+        with (
+            httpx.Client(verify=False, trust_env=False) as http,
+            http.stream("POST", f"{url}/v1/responses", json=ASKED) as answer,
+        ):
+            for line in answer.iter_lines():
+                if line.startswith('data: {"type":"response.output_text.delta"'):
+                    said = float(json.loads(line[6:])["delta"])
+                    delays.append((time.perf_counter() - said) * 1000)
+        assert len(delays) == 200
+        return statistics.median(delays)
+
+    transport = CassetteTransport(new(), httpx.AsyncHTTPTransport(verify=False))
+    with (
+        OwnProxy(f"{upstream.url}/v1") as alone,
+        Provider(transport, upstream=f"{upstream.url}/v1") as provider,
+        OwnProxy(provider.base_url) as recorded,
+        ClientEdge(recorded.url, on_request=lambda asked: None) as edge,
+    ):
+        added = [delay(edge.url) - delay(alone.url) for _ in range(3)]
+
+    assert min(added) < 1.0, f"milliseconds added to a chunk: {added}"
