@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from urllib.parse import urlsplit
+
 import httpx
 import pytest
 
-from harness.server import BreakConnection
+from harness.server import BreakConnection, LoopbackServer, Receive, Scope, Send
+from tests.unit.harness.backends import received
 from tests.unit.harness.upstreams import Say, Upstream, raw_answer, saying
 
 
@@ -40,6 +44,49 @@ def test_a_connection_can_be_broken_on_purpose(
 
     assert raw.partition(b"\r\n\r\n")[2] == b"3\r\none\r\n"
     assert caplog.records == []
+
+
+def test_a_connection_can_be_reset_on_purpose(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def reset(say: Say) -> None:
+        await say(b"one")
+        raise BreakConnection(reset=True)
+
+    upstream.does(reset)
+
+    with connected(upstream.url) as connection:
+        body, error = received(connection)
+
+    assert error is ConnectionResetError
+    # What was sent before it has arrived.
+    assert body == b"3\r\none\r\n"
+    assert caplog.records == []
+
+
+async def answer_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise BreakConnection(reset=scope["path"] == "/reset")
+
+
+def test_a_connection_can_be_broken_before_any_answer(caplog: pytest.LogCaptureFixture) -> None:
+    with LoopbackServer(answer_nothing) as server:
+        with connected(server.url) as connection:
+            assert connection.recv(65536) == b""
+        with connected(server.url, "/reset") as connection, pytest.raises(ConnectionResetError):
+            connection.recv(65536)
+        # It is none the worse for it.
+        with connected(server.url) as connection:
+            assert connection.recv(65536) == b""
+
+    assert caplog.records == []
+
+
+def connected(url: str, path: str = "/") -> socket.socket:
+    """Return a connection over which a request was sent."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode())
+    return connection
 
 
 def test_a_fault_of_the_application_is_logged(
