@@ -9,12 +9,13 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import httpx
 import msgspec
 
-from proxy.asgi import Client, Receive, Scope, Send
+from proxy.asgi import Application, Client, Receive, Scope, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
 from proxy.reconstruct import Cut, End, ResponseStream
@@ -43,13 +44,13 @@ _COMPACT: Final = ("/responses/compact", "/v1/responses/compact")
 _MODELS: Final = ("/models", "/v1/models")
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings) -> Application:
     """Return the ASGI application of one proxy."""
     return App(settings)
 
 
 class App:
-    """`/health`, and `/responses`, `/responses/compact` and `/models` with or without `/v1`."""
+    """`/health`, and `/responses`, `.../compact` and `/models` with or without `/v1`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,7 +65,7 @@ class App:
             case "/health", "GET" | "HEAD":
                 await client.send_json(b'{"status":"healthy"}')
             case path, "POST" if path in _RESPONSES or path in _COMPACT:
-                await self._until_the_client_leaves(client)
+                await client.serve(partial(self._respond, client))
             case path, "GET" if path in _MODELS:
                 await client.send_json(self._models(client))
             case path, "GET" if path in _RESPONSES and client.header("upgrade"):
@@ -96,26 +97,6 @@ class App:
         return msgspec.json.encode({"object": "list", "data": [model]})
 
     # --- responses -------------------------------------------------------------------------------
-
-    async def _until_the_client_leaves(self, client: Client) -> None:
-        """Answer one request; when the client leaves, the request upstream is cancelled."""
-        try:
-            body = await client.read()
-        except TooLong as error:
-            await client.send_error(413, str(error))
-            return
-        if body is None:
-            return
-        answering = asyncio.create_task(self._respond(client, body))
-        leaving = asyncio.create_task(client.left())
-        try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            answering.cancel()
-            leaving.cancel()
-            await asyncio.wait({answering, leaving})
-        if not answering.cancelled():
-            answering.result()
 
     async def _respond(self, client: Client, body: bytes) -> None:
         try:

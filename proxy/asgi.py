@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Final
 
 from proxy.content_encoding import LONGEST, TooLong
 from proxy.failures import http_error
 
-__all__ = ["Client", "Receive", "Scope", "Send"]
+__all__ = ["Application", "BrokenOff", "Client", "Headers", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Names and values, in order; a name may come twice.
+Headers = Sequence[tuple[bytes, bytes]]
 
 #: Seconds that a provider has, after the terminal event, to end its stream; then the connection
 #: can serve the next turn.
 _DRAIN: Final = 1.0
+
+
+class BrokenOff(Exception):
+    """Raised to break off an answer: the connection closes, so that it does not look complete."""
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    return not isinstance(record.exc_info and record.exc_info[1], BrokenOff)
+
+
+# A break on purpose is no fault of this program.
+logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 
 class Client:
@@ -28,8 +45,11 @@ class Client:
         self._send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        #: As it came, with what is encoded in it.
+        self.raw_path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        #: Their names in lower case.
+        self.headers: Headers = scope["headers"]
         #: True once a status was sent: from then on a failure travels in the stream.
         self.started = False
         #: True while bytes wait for a client that reads slowly.
@@ -40,7 +60,27 @@ class Client:
 
     def header(self, name: str) -> str:
         """Return a header of the request, empty where there is none."""
-        return self._headers.get(name.encode(), b"").decode("latin-1")
+        return dict(self.headers).get(name.encode(), b"").decode("latin-1")
+
+    async def serve(self, answer: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
+        """Read the request's body and `answer` it; when the client leaves, that is cancelled."""
+        try:
+            body = await self.read()
+        except TooLong as error:
+            await self.send_error(413, str(error))
+            return
+        if body is None:
+            return
+        answering = asyncio.create_task(answer(body))
+        leaving = asyncio.create_task(self.left())
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answering.cancel()
+            leaving.cancel()
+            await asyncio.wait({answering, leaving})
+        if not answering.cancelled():
+            answering.result()
 
     async def read(self) -> bytes | None:
         """Return the request's body; None where the client left before its end."""
@@ -62,6 +102,16 @@ class Client:
         if self._ended:
             await asyncio.sleep(_DRAIN)
 
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of an answer."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def send(self, data: bytes, *, more: bool) -> None:
+        """Send some of the body of an answer."""
+        self._ended = not more
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
     async def send_events(self, data: bytes, *, more: bool) -> None:
         """Send some of an event stream, with its head before the first; after its end, nothing."""
         if self._ended:
@@ -69,9 +119,8 @@ class Client:
         if not self.started:
             await self._start(200, b"text/event-stream; charset=utf-8")
         if data or not more:
-            self._ended = not more
             self.busy = True
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+            await self.send(data, more=more)
             self.busy = False
             self.last_sent = asyncio.get_running_loop().time()
 
@@ -81,8 +130,7 @@ class Client:
         """Send a complete answer."""
         length = (b"content-length", str(len(body)).encode())
         await self._start(status, b"application/json", length, *headers)
-        self._ended = True
-        await self._send({"type": "http.response.body", "body": body})
+        await self.send(body, more=False)
 
     async def send_error(
         self,
@@ -100,6 +148,5 @@ class Client:
         await self.send_json(body, status=status, headers=waits)
 
     async def _start(self, status: int, content_type: bytes, *more: tuple[bytes, bytes]) -> None:
-        self.started = True
         headers = [(b"content-type", content_type), (b"cache-control", b"no-store"), *more]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.start(status, headers)

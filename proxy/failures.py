@@ -21,18 +21,23 @@ __all__ = ["Failure", "Fault", "http_error"]
 
 
 class Fault(Enum):
-    """What can go wrong with a connection, and what is said of it; `{}` is what is known more."""
+    """What can go wrong with a connection, and what is said of it.
+
+    `{detail}` is what is known more, `{variable}` the one that says where the provider is.
+    """
 
     UNRESOLVED = (
-        "The provider's host name is not known: {}. Check CEREBRAS_BASE_URL, and the network."
+        "The provider's host name is not known: {detail}. Check {variable}, and the network."
     )
-    REFUSED = "The provider cannot be reached: {}. Check CEREBRAS_BASE_URL, and the network."
-    TLS = "The connection to the provider is not secure: {}. Nothing was sent."
-    CONNECT_TIMEOUT = "The provider did not accept a connection in time."
+    REFUSED = "The provider cannot be reached: {detail}. Check {variable}, and the network."
+    TLS = "The connection to the provider is not secure: {detail}. Nothing was sent."
+    CONNECT_TIMEOUT = (
+        "The provider did not accept a connection in time. Check {variable}, and the network."
+    )
     #: After the request was sent, so that the provider may have done its work.
-    DISCONNECTED = "The provider closed the connection before it had answered: {}."
+    DISCONNECTED = "The provider closed the connection before it had answered: {detail}."
     SILENT = "The provider fell silent."
-    BROKEN = "The provider's answer broke off: {}."
+    BROKEN = "The provider's answer broke off: {detail}."
 
 
 class _Row(NamedTuple):
@@ -115,9 +120,12 @@ class Failure(NamedTuple):
         return cls._of(body.status_code or error.status_code, error, None)
 
     @classmethod
-    def of_fault(cls, fault: Fault, detail: str = "") -> Failure:
+    def of_fault(
+        cls, fault: Fault, detail: str = "", *, variable: str = "CEREBRAS_BASE_URL"
+    ) -> Failure:
         """Return the failure of a connection."""
-        return cls._by(_BY_FAULT[fault], fault.value.format(detail or "no reason was given"))
+        detail = detail or "no reason was given"
+        return cls._by(_BY_FAULT[fault], fault.value.format(detail=detail, variable=variable))
 
     @classmethod
     def of_protocol(cls, what: str) -> Failure:

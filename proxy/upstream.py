@@ -1,11 +1,11 @@
-"""The provider's edge: one pooled HTTP client."""
+"""The provider's edge: one pooled HTTP client, and what can go wrong with it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
@@ -18,10 +18,16 @@ from proxy import chat
 from proxy.failures import Fault
 from proxy.settings import Settings
 
-__all__ = ["Cerebras", "ConnectionFault", "read_error"]
+__all__ = ["Cerebras", "ConnectionFault", "connection_faults", "open_session", "read_error"]
+
+#: Seconds that a host has to accept a connection.
+_CONNECT: Final = 10
 
 #: Seconds that an idle connection is kept: a turn of Codex runs tools before the next begins.
 _KEPT: Final = 120
+
+#: Bytes of one header of an answer; aiohttp itself stops at 8190.
+_LONGEST_HEADER: Final = 64 * 1024
 
 #: An answer that is no stream is an error of a few hundred bytes; this much of it is read.
 _LONGEST_ERROR: Final = 64 * 1024
@@ -51,7 +57,20 @@ class ConnectionFault(Exception):
         self.detail = detail
 
 
-def _session() -> aiohttp.ClientSession:
+@contextmanager
+def connection_faults() -> Iterator[None]:
+    """Raise `ConnectionFault` where the block fails because of its connection."""
+    try:
+        yield
+    except (httpx.TransportError, aiohttp.ClientError, UnicodeError) as error:
+        # Below httpx lies aiohttp's; an answer that is no HTTP passes httpx-aiohttp as it is.
+        cause = error if isinstance(error, aiohttp.ClientConnectionError) else error.__cause__
+        cause = cause or error
+        fault = next((fault for kind, fault in _FAULTS if isinstance(cause, kind)), Fault.BROKEN)
+        raise ConnectionFault(fault, str(cause) or type(cause).__name__) from error
+
+
+def open_session() -> aiohttp.ClientSession:
     """Return aiohttp's side of the client: any number of connections, and no cookies.
 
     Whose cookie would it be? One client serves all of Codex' conversations.
@@ -61,6 +80,9 @@ def _session() -> aiohttp.ClientSession:
             limit=0, keepalive_timeout=_KEPT, ssl=httpx.create_ssl_context()
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+        max_line_size=_LONGEST_HEADER,
+        max_field_size=_LONGEST_HEADER,
     )
 
 
@@ -79,8 +101,8 @@ class Cerebras:
         }
         # aiohttp's C parser carries several times the events per second of httpx' own transport.
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=_session),
-            timeout=httpx.Timeout(connect=10, read=settings.timeout, write=30, pool=None),
+            transport=AiohttpTransport(client=open_session),
+            timeout=httpx.Timeout(connect=_CONNECT, read=settings.timeout, write=30, pool=None),
             follow_redirects=False,
         )
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -89,18 +111,11 @@ class Cerebras:
     async def stream(self, request: chat.Request) -> AsyncIterator[httpx.Response]:
         """Send `request` and yield the answer, its body unread; raises `ConnectionFault`."""
         body = msgspec.json.encode(request)
-        try:
+        with connection_faults():
             async with self._client.stream(
                 "POST", self._url, content=body, headers=self._headers
             ) as answer:
                 yield answer
-        except (httpx.TransportError, aiohttp.ClientError, UnicodeError) as error:
-            # An answer that is no HTTP passes httpx-aiohttp's mapping of exceptions as it is.
-            cause = error.__cause__ or error
-            fault = next(
-                (fault for kind, fault in _FAULTS if isinstance(cause, kind)), Fault.BROKEN
-            )
-            raise ConnectionFault(fault, str(cause) or type(cause).__name__) from error
 
     async def aclose(self) -> None:
         await self._client.aclose()

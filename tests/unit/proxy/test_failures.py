@@ -323,6 +323,13 @@ def test_what_is_known_of_a_fault_is_told() -> None:
     )
 
 
+def test_a_fault_names_the_variable_that_mends_it() -> None:
+    told = [Failure.of_fault(fault, variable="X_BASE_URL").message for fault in Fault]
+
+    assert sum(" Check X_BASE_URL, and the network." in message for message in told) == 3
+    assert not any("CEREBRAS" in message or "{" in message for message in told)
+
+
 def test_a_fault_of_which_nothing_is_known_is_told_in_a_whole_sentence() -> None:
     assert Failure.of_fault(Fault.BROKEN).message == (
         "The provider's answer broke off: no reason was given."
