@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import aiohttp
 import httpx
 import msgspec
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from proxy import chat
@@ -70,6 +72,35 @@ def connection_faults() -> Iterator[None]:
         raise ConnectionFault(fault, str(cause) or type(cause).__name__) from error
 
 
+class _Answer(aiohttp.ClientResponse):
+    """An answer whose reader is told when the connection is lost.
+
+    aiohttp leaves it waiting where what comes in the middle of a body is no HTTP.
+    """
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read the head of the answer."""
+        await super().start(connection)
+        if connection.protocol is not None and not self.content.is_eof():
+            closed = connection.protocol.closed
+            if closed is None:
+                self._lose()
+            else:
+                closed.add_done_callback(self._lose)
+                # The connection will serve other answers.
+                self.content.on_eof(partial(self._keep, closed))
+        return self
+
+    def _keep(self, closed: asyncio.Future[None]) -> None:
+        closed.remove_done_callback(self._lose)
+
+    def _lose(self, closed: asyncio.Future[None] | None = None) -> None:
+        if closed is not None:
+            closed.exception()  # is told to the reader by aiohttp, and would be logged here
+        if not self.content.is_eof() and self.content.exception() is None:
+            self.content.set_exception(aiohttp.ClientPayloadError("what came is no HTTP"))
+
+
 def open_session() -> aiohttp.ClientSession:
     """Return aiohttp's side of the client: any number of connections, and no cookies.
 
@@ -80,6 +111,7 @@ def open_session() -> aiohttp.ClientSession:
             limit=0, keepalive_timeout=_KEPT, ssl=httpx.create_ssl_context()
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=_Answer,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
         max_line_size=_LONGEST_HEADER,
         max_field_size=_LONGEST_HEADER,

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,8 +156,13 @@ def once(event: threading.Event, then: Answer) -> Answer:
 
 
 @contextmanager
-def bare_provider(wire: bytes, *, reset: bool = False) -> Iterator[tuple[str, list[bytes]]]:
-    """Answer each connection with `wire`, and close or reset it; yield URL and what was asked."""
+def bare_provider(
+    wire: bytes, *later: bytes, reset: bool = False
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer each connection with `wire`, and close or reset it; yield URL and what was asked.
+
+    Each of what comes `later` is sent a moment after what came before it.
+    """
     asked: list[bytes] = []
     linger = struct.pack("ii", 1, 0)
 
@@ -169,6 +175,9 @@ def bare_provider(wire: bytes, *, reset: bool = False) -> Iterator[tuple[str, li
             with connection:
                 asked.append(connection.recv(65536))
                 connection.sendall(wire)
+                for more in later:
+                    time.sleep(0.2)
+                    connection.sendall(more)
                 if reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 

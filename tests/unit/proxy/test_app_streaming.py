@@ -12,15 +12,18 @@ import httpx
 import pytest
 
 from harness.subject import OwnProxy
+from proxy.settings import Settings
 from tests.unit.proxy.provider import (
     KEY,
     PATIENCE,
     Provider,
+    bare_provider,
     hold,
     stream,
     stream_and_break,
     stream_until,
 )
+from tests.unit.proxy.serving import serving
 from tests.unit.proxy.streams import (
     DONE,
     Json,
@@ -176,6 +179,21 @@ def test_a_provider_that_speaks_no_http_is_told_in_the_stream(wire: bytes, messa
     assert outline(events) == ["created", "in_progress", "failed"]
     assert final(events)["error"]["code"] == "server_error"
     assert final(events)["error"]["message"].startswith(message)
+
+
+def test_a_provider_that_goes_on_with_no_http_fails_the_response() -> None:
+    wire = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n: hello\n\n\r\n"
+    with (
+        bare_provider(wire, b"nonsense\r\n") as (url, _),
+        serving(Settings(api_key="k", base_url=url)) as client,
+    ):
+        events = ask(client)
+
+    assert outline(events) == ["created", "in_progress", "failed"]
+    assert final(events)["error"] == {
+        "code": "server_error",
+        "message": "The provider's answer broke off: what came is no HTTP.",
+    }
 
 
 # --- a client that leaves ------------------------------------------------------------------------
