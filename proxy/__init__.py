@@ -1,4 +1,4 @@
-"""A proxy that answers the Codex CLI's Responses requests from a Chat Completions provider."""
+"""A proxy between the Codex CLI and Cerebras, translated, or ChatGPT's backend, as it is."""
 
 from proxy.app import create_app
 from proxy.settings import Settings

@@ -8,17 +8,22 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import httpx
 import uvicorn
 
 from proxy.app import create_app
-from proxy.settings import Settings
+from proxy.settings import BACKENDS, Settings
 
 __all__ = ["main"]
 
 _EPILOG = """\
-environment:
+backends:
+  cerebras   translates: Chat Completions there, Codex' Responses API here
+  chatgpt    passes through, byte for byte; the login is the client's own
+
+environment of cerebras:
   CEREBRAS_API_KEY    the key (required); it is sent to CEREBRAS_BASE_URL and nowhere else
   CEREBRAS_BASE_URL   where Cerebras is; default https://api.cerebras.ai/v1
   CEREBRAS_MODEL      takes the place of OpenAI's own model names; default gpt-oss-120b
@@ -28,10 +33,16 @@ environment:
   CEREBRAS_PARALLEL_TOOL_CALLS   send parallel_tool_calls
   CEREBRAS_THINK_TAGS            take <think>...</think> at the start of content for reasoning
 
+environment of chatgpt:
+  CHATGPT_BASE_URL    where it is; default https://chatgpt.com/backend-api/codex
+
 example:
   CEREBRAS_API_KEY=csk-... codex-proxy &
-  curl http://127.0.0.1:10001/health
+  codex-proxy --backend chatgpt &
+  curl http://127.0.0.1:10001/health http://127.0.0.1:10000/health
 """
+
+_KNOWN = " or ".join(BACKENDS)
 
 #: Seconds that open streams have to finish after SIGTERM.
 _GRACE = 10
@@ -54,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         access_log=False,
         log_level="error",  # a WebSocket that is refused is no warning to a person
         server_header=False,
+        # An answer that is passed through has its own, or none.
+        date_header=settings.backend == "cerebras",
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -66,8 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with listener:
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        what = settings.model if settings.backend == "cerebras" else settings.base_url
         print(
-            f"codex-proxy: {settings.backend} ({settings.model}) on http://{address}",
+            f"codex-proxy: {settings.backend} ({what}) on http://{address}",
             file=sys.stderr,
             flush=True,
         )
@@ -82,7 +96,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Return the settings; where something is wrong, say what and exit with status 2."""
     parser = argparse.ArgumentParser(
         prog="codex-proxy",
-        description="Answer the Codex CLI's Responses requests from Cerebras' Chat Completions.",
+        description="Stand between the Codex CLI and the backend that answers it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -91,46 +105,55 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         "--backend",
         type=_backend,
         default=environment.get("PROXY_BACKEND") or Settings.backend,
-        help="who answers: cerebras (also PROXY_BACKEND; default: %(default)s)",
+        help=f"who answers: {_KNOWN} (also PROXY_BACKEND; default: %(default)s)",
     )
     parser.add_argument(
         "--host",
         default=environment.get("PROXY_HOST") or Settings.host,
         help="address to listen on (also PROXY_HOST; default: %(default)s)",
     )
+    ports = ", ".join(f"{backend.port} for {name}" for name, backend in BACKENDS.items())
     parser.add_argument(
         "--port",
         type=_port,
         default=environment.get("PROXY_PORT") or Settings.port,
-        help="port to listen on, 0 for a free one (also PROXY_PORT; default: %(default)s)",
+        help=f"port to listen on, 0 for a free one (also PROXY_PORT; default: {ports})",
     )
     arguments = parser.parse_args(argv)
-    api_key = environment.get("CEREBRAS_API_KEY", "").strip()
-    if not api_key:
-        parser.error("CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai")
-    if not (api_key.isascii() and api_key.isprintable()):
-        parser.error("CEREBRAS_API_KEY has characters that no key has; was it copied whole?")
-    base_url = environment.get("CEREBRAS_BASE_URL") or Settings.base_url
-    if not _is_url(base_url):
-        parser.error(f"CEREBRAS_BASE_URL is no http(s) URL: {base_url!r}")
+    variable = BACKENDS[arguments.backend].variable
     try:
-        switches = {
-            "send_parallel_tool_calls": _switch(environment, "CEREBRAS_PARALLEL_TOOL_CALLS"),
-            "think_tags": _switch(environment, "CEREBRAS_THINK_TAGS"),
-        }
-        timeout = _seconds(environment, "CEREBRAS_TIMEOUT", Settings.timeout)
+        return Settings(
+            backend=arguments.backend,
+            base_url=_base_url(environment, variable),
+            host=arguments.host,
+            port=arguments.port,
+            **(_cerebras(environment) if arguments.backend == "cerebras" else {}),
+        )
     except ValueError as error:
         parser.error(str(error))
-    return Settings(
-        api_key=api_key,
-        base_url=base_url.rstrip("/"),
-        model=environment.get("CEREBRAS_MODEL") or Settings.model,
-        backend=arguments.backend,
-        host=arguments.host,
-        port=arguments.port,
-        timeout=timeout,
-        **switches,
-    )
+
+
+def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of Cerebras alone; raises `ValueError`, with what is wrong."""
+    api_key = environment.get("CEREBRAS_API_KEY", "").strip()
+    if not api_key:
+        raise ValueError("CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError("CEREBRAS_API_KEY has characters that no key has; was it copied whole?")
+    return {
+        "api_key": api_key,
+        "model": environment.get("CEREBRAS_MODEL") or Settings.model,
+        "timeout": _seconds(environment, "CEREBRAS_TIMEOUT", Settings.timeout),
+        "send_parallel_tool_calls": _switch(environment, "CEREBRAS_PARALLEL_TOOL_CALLS"),
+        "think_tags": _switch(environment, "CEREBRAS_THINK_TAGS"),
+    }
+
+
+def _base_url(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name) or ""
+    if text and not _is_url(text):
+        raise ValueError(f"{name} is no http(s) URL of host and path alone: {text!r}")
+    return text.rstrip("/")
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:
@@ -154,18 +177,19 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
 
 
 def _is_url(text: str) -> bool:
+    """Return whether paths can be appended to it; a login in it would take the client's place."""
     try:
         url = httpx.URL(text)
-        return url.scheme in {"http", "https"} and bool(url.host)
+        more = url.userinfo or url.query or url.fragment or (url.port or 0) > 65535
+        return url.scheme in {"http", "https"} and bool(url.host) and not more
     except (httpx.InvalidURL, UnicodeError):
         return False
 
 
 def _backend(text: str) -> str:
-    if text not in Settings.BACKENDS:
-        known = ", ".join(Settings.BACKENDS)
+    if text not in BACKENDS:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is none; PROXY_BACKEND and --backend take {known}"
+            f"{text!r} is none; PROXY_BACKEND and --backend take {_KNOWN}"
         )
     return text
 

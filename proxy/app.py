@@ -18,6 +18,7 @@ import msgspec
 from proxy.asgi import Application, Client, Receive, Scope, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
+from proxy.passthrough import PassThrough
 from proxy.reconstruct import Cut, End, ResponseStream
 from proxy.request import InvalidRequest, Request, decode_request
 from proxy.responses import OutputCompaction, Response
@@ -46,11 +47,11 @@ _MODELS: Final = ("/models", "/v1/models")
 
 def create_app(settings: Settings) -> Application:
     """Return the ASGI application of one proxy."""
-    return App(settings)
+    return PassThrough(settings) if settings.backend == "chatgpt" else App(settings)
 
 
 class App:
-    """`/health`, and `/responses`, `.../compact` and `/models` with or without `/v1`."""
+    """Cerebras: `/health`, and `/responses`, `.../compact` and `/models` with or without `/v1`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

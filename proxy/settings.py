@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Final, NamedTuple
 
-__all__ = ["Settings"]
+__all__ = ["BACKENDS", "Settings"]
+
+
+class _Backend(NamedTuple):
+    """What is true of a backend unless the settings say otherwise."""
+
+    base_url: str
+    port: int
+    #: The environment variable that says where it is: error messages name it.
+    variable: str
+
+
+#: Who can answer.
+BACKENDS: Final[Mapping[str, _Backend]] = {
+    "cerebras": _Backend("https://api.cerebras.ai/v1", 10001, "CEREBRAS_BASE_URL"),
+    "chatgpt": _Backend("https://chatgpt.com/backend-api/codex", 10000, "CHATGPT_BASE_URL"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How one proxy runs."""
 
-    BACKENDS: ClassVar = ("cerebras",)
+    #: A name in `BACKENDS`.
+    backend: str = "cerebras"
+    #: Where it is, without a slash at the end; empty becomes the backend's own.
+    base_url: str = ""
+    host: str = "127.0.0.1"
+    #: 0 lets the system choose a free one; -1 becomes the backend's own.
+    port: int = -1
+
+    # --- cerebras alone --------------------------------------------------------------------------
 
     #: Sent to `base_url` and nowhere else; not even `repr` shows it.
-    api_key: str = field(repr=False)
-    #: Where the provider's `/chat/completions` lives.
-    base_url: str = "https://api.cerebras.ai/v1"
+    api_key: str = field(default="", repr=False)
     #: Takes the place of OpenAI's own model names, which the provider does not serve.
     model: str = "gpt-oss-120b"
-    backend: str = "cerebras"
     #: Seconds of the provider's silence after which the client hears something: Codex gives up
     #: after 300, and does not count comments.
     keep_alive: float = 15.0
@@ -30,6 +52,9 @@ class Settings:
     send_parallel_tool_calls: bool = False
     #: Some models open their content with `<think>...</think>`: take that for reasoning.
     think_tags: bool = False
-    host: str = "127.0.0.1"
-    #: 0 lets the system choose a free one.
-    port: int = 10001
+
+    def __post_init__(self) -> None:
+        """Fill in what depends on the backend."""
+        backend = BACKENDS[self.backend]
+        object.__setattr__(self, "base_url", self.base_url or backend.base_url)
+        object.__setattr__(self, "port", backend.port if self.port == -1 else self.port)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.__main__ import parse
-from proxy.settings import Settings
+from proxy.settings import BACKENDS, Settings
 
 KEY = "csk-0123456789"
+
+NO_BACKEND = "is none; PROXY_BACKEND and --backend take cerebras or chatgpt"
 
 
 def settings(*argv: str, **environment: str) -> Settings:
@@ -77,6 +79,32 @@ def test_flags() -> None:
     assert (chosen.backend, chosen.host, chosen.port) == ("cerebras", "0.0.0.0", 8080)  # noqa: S104
 
 
+def test_the_chatgpt_backend_needs_nothing_and_looks_at_nothing_of_cerebras() -> None:
+    cerebras = {"CEREBRAS_BASE_URL": "no URL", "CEREBRAS_TIMEOUT": "soon", "CEREBRAS_MODEL": "m"}
+
+    chosen = parse(["--backend", "chatgpt"], {})
+
+    assert (chosen.base_url, chosen.port, chosen.api_key) == (
+        "https://chatgpt.com/backend-api/codex",
+        10000,
+        "",
+    )
+    assert settings("--backend", "chatgpt", **cerebras) == chosen
+    assert chosen == Settings(backend="chatgpt")
+
+
+def test_each_backend_has_an_address_of_its_own() -> None:
+    chosen = settings("--backend", "chatgpt", CHATGPT_BASE_URL="http://127.0.0.1:8000/codex/")
+
+    assert chosen.base_url == "http://127.0.0.1:8000/codex"
+    assert settings(CHATGPT_BASE_URL="http://127.0.0.1:8000") == settings()
+
+
+def test_a_port_that_is_chosen_counts_for_any_backend() -> None:
+    assert settings("--backend", "chatgpt", "--port", "0").port == 0
+    assert settings(PROXY_BACKEND="chatgpt", PROXY_PORT="10001").port == 10001
+
+
 def test_the_environment_stands_in_for_flags() -> None:
     chosen = settings(PROXY_BACKEND="cerebras", PROXY_HOST="::1", PROXY_PORT="8080")
 
@@ -93,6 +121,7 @@ def test_a_variable_that_is_empty_is_not_set() -> None:
     variables = [
         "CEREBRAS_BASE_URL",
         "CEREBRAS_MODEL",
+        "CHATGPT_BASE_URL",
         "PROXY_BACKEND",
         "PROXY_HOST",
         "PROXY_PORT",
@@ -146,27 +175,47 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         (
             [],
             {"CEREBRAS_BASE_URL": "api.cerebras.ai/v1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'api.cerebras.ai/v1'",
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'api.cerebras.ai/v1'",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "ftp://api.cerebras.ai"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'ftp://api.cerebras.ai'",
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'ftp://api.cerebras.ai'",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "https://"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'https://'",
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'https://'",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "http://[::1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'http://[::1'",
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://[::1'",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "http://xn--/v1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'http://xn--/v1'",
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://xn--/v1'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://a:65536/v1"},
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://a:65536/v1'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://a/v1?b=c"},
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://a/v1?b=c'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://a/v1#b"},
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://a/v1#b'",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://user@a/v1"},
+            "CEREBRAS_BASE_URL is no http(s) URL of host and path alone: 'http://user@a/v1'",
         ),
         (
             [],
@@ -179,14 +228,19 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
             "CEREBRAS_API_KEY has characters that no key has; was it copied whole?",
         ),
         (
-            ["--backend", "chatgpt"],
+            ["--backend", "openai"],
             {},
-            "argument --backend: 'chatgpt' is none; PROXY_BACKEND and --backend take cerebras",
+            f"argument --backend: 'openai' {NO_BACKEND}",
         ),
         (
             [],
-            {"PROXY_BACKEND": "chatgpt"},
-            "argument --backend: 'chatgpt' is none; PROXY_BACKEND and --backend take cerebras",
+            {"PROXY_BACKEND": "openai"},
+            f"argument --backend: 'openai' {NO_BACKEND}",
+        ),
+        (
+            ["--backend", "chatgpt"],
+            {"CHATGPT_BASE_URL": "chatgpt.com"},
+            "CHATGPT_BASE_URL is no http(s) URL of host and path alone: 'chatgpt.com'",
         ),
         (["--verbose"], {}, "unrecognized arguments: --verbose"),
     ],
@@ -198,10 +252,15 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         "no host",
         "half an address",
         "no name",
+        "port",
+        "query",
+        "fragment",
+        "login",
         "two keys",
         "no ASCII",
         "backend",
         "PROXY_BACKEND",
+        "CHATGPT_BASE_URL",
         "unknown flag",
     ],
 )
@@ -251,8 +310,11 @@ def test_help_names_every_flag_and_variable_and_needs_no_key(
     assert ended.value.code == 0
     for name in ("--backend", "--host", "--port", "PROXY_BACKEND", "PROXY_HOST", "PROXY_PORT"):
         assert name in said
-    for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL"):
+    for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL", "CHATGPT_BASE_URL"):
         assert name in said
+    for backend in BACKENDS.values():
+        assert f"default {backend.base_url}\n" in said
+        assert str(backend.port) in said
 
 
 # --- the key is never shown ----------------------------------------------------------------------
@@ -287,6 +349,15 @@ def run(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_port_that_is_taken_is_told_in_one_sentence(taken_port: int) -> None:
     ended = run("--port", str(taken_port), CEREBRAS_API_KEY=KEY)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"codex-proxy: cannot listen on 127.0.0.1:{taken_port}: Address already in use\n"
+    )
+
+
+def test_the_chatgpt_backend_starts_without_a_key(taken_port: int) -> None:
+    ended = run("--backend", "chatgpt", "--port", str(taken_port))
 
     assert ended.returncode == 1
     assert ended.stderr == (

@@ -1,0 +1,154 @@
+"""The ChatGPT backend: what the client sends goes out as it is, and comes back as it is.
+
+Bodies are neither decoded nor collected, headers neither made up nor merged: the login is the
+client's own, and so is what the backend says of it. Only what concerns one connection and not the
+next is left out, and no request leaves the path that it is meant for.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import partial
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import aiohttp
+from yarl import URL
+
+from proxy.asgi import BrokenOff, Client, Headers, Receive, Scope, Send
+from proxy.failures import Failure, Fault
+from proxy.settings import BACKENDS, Settings
+from proxy.upstream import ConnectionFault, connection_faults, open_session
+
+__all__ = ["PassThrough"]
+
+#: Headers of one connection (RFC 9110, 7.6.1); those that `connection` names come to them.
+_HOP_BY_HOP: Final = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
+)
+
+#: What no header may have in it; a tab may be.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: Of a request: the backend has a name of its own; what is expected, this proxy has answered.
+_NOT_OF_THE_REQUEST: Final = frozenset((b"host", b"expect"))
+
+#: Of an answer without a body that tells how long it would be, which ASGI cannot say.
+_NOT_OF_NO_BODY: Final = frozenset((b"content-length",))
+
+#: What aiohttp would say of itself.
+_NOT_THE_CLIENTS: Final = ("accept", "accept-encoding", "content-type", "user-agent")
+
+#: Bytes that are read ahead of a client; more of them cost aiohttp a third of its throughput.
+_AHEAD: Final = 64 * 1024
+
+#: A path, decoded once, that some server could take for one outside of the base path.
+_OUTSIDE: Final = re.compile(
+    rb"""
+      \A[^/]           # would be part of the host, if the base has no path
+    | [\x00-\x1f\x7f]  # the end of a string to some, nothing to others
+    | %[0-9A-Fa-f]{2}  # decoded twice, it could be anything
+    | [/\\]{2}         # a host, or a segment that is not there
+    | [/\\]\ *\.{1,2}\ *(?:;[^/\\]*)?(?:[/\\]|\Z)  # here, or one up
+    """,
+    re.VERBOSE,
+)
+
+
+class PassThrough:
+    """`/health`; any other path, with or without `/v1`, is one of the backend's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base_url = settings.base_url
+        self._variable = BACKENDS[settings.backend].variable
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        client = Client(scope, receive, send)
+        match client.path, client.method:
+            case "/health", "GET" | "HEAD":
+                await client.send_json(b'{"status":"healthy"}')
+            case "/health", method:
+                await client.send_error(405, f"/health does not take {method}.")
+            case _, "GET" if client.header("upgrade"):
+                # What makes Codex go on over HTTP at once.
+                await client.send_error(426, "There are no WebSockets here: POST, please.")
+            case path, method if _OUTSIDE.search(unquote_to_bytes(client.raw_path)):
+                await client.send_error(404, f"There is no {method} {path} here.")
+            case _:
+                await client.serve(partial(self._pass, client))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with open_session() as self._session:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _pass(self, client: Client, body: bytes) -> None:
+        """Pass one request on, and its answer back, chunk by chunk."""
+        assert self._session is not None, "the lifespan has not started"
+        headers: list[tuple[str, str]] = []
+        for name, value in _end_to_end(client.headers, _NOT_OF_THE_REQUEST):
+            try:
+                headers.append((name.decode(), value.decode()))
+            except UnicodeDecodeError:
+                await client.send_error(400, f"The header {name.decode()} is not UTF-8.")
+                return
+        try:
+            with connection_faults():
+                async with self._session.request(
+                    client.method,
+                    URL(self._target(client), encoded=True),
+                    headers=headers,
+                    # aiohttp warns of bytes that are many.
+                    data=io.BytesIO(body) if body else None,
+                    skip_auto_headers=_NOT_THE_CLIENTS,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    read_bufsize=_AHEAD,
+                ) as answer:
+                    await _pass_back(answer, client)
+        except ConnectionFault as error:
+            if client.started:
+                raise BrokenOff from error
+            failure = Failure.of_fault(error.fault, error.detail, variable=self._variable)
+            await client.send_error(502, failure.message)
+
+    def _target(self, client: Client) -> str:
+        """Return the URL of what the client asks for, byte by byte as it has put it."""
+        path = re.sub(rb"\A/v1(?=/|\Z)", b"", client.raw_path)
+        query = b"?" + client.query if client.query else b""
+        return self._base_url + (path + query).decode("ascii")
+
+
+def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
+    """Return the headers that are meant for the other end, in order."""
+    named = [value for name, value in headers if name.lower() == b"connection"]
+    dropped = _HOP_BY_HOP | also_dropped
+    dropped |= {token.strip().lower() for value in named for token in value.split(b",")}
+    return [(name, value) for name, value in headers if name.lower() not in dropped]
+
+
+async def _pass_back(answer: aiohttp.ClientResponse, client: Client) -> None:
+    """Send what is answered as it comes; raises `ConnectionFault` for what is no answer."""
+    if not 200 <= answer.status < 600:
+        raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
+    if any(_CONTROL.search(value) for _, value in answer.raw_headers):
+        raise ConnectionFault(Fault.BROKEN, "there are control characters in its headers")
+    dropped = _NOT_OF_NO_BODY if answer.status == 304 else frozenset[bytes]()
+    await client.start(answer.status, _end_to_end(answer.raw_headers, dropped))
+    try:
+        async for data in answer.content.iter_any():
+            await client.send(data, more=True)
+    except aiohttp.ClientError:
+        # Before the break more may have come: aiohttp has it still, and does not give it.
+        answer.content.set_exception(None)  # type: ignore[arg-type]
+        await client.send(answer.content.read_nowait(), more=True)
+        raise
+    await client.send(b"", more=False)
