@@ -17,6 +17,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException as Miss
 from vcr.request import Request as RecordedRequest
 
 from harness.cassette import NO_ANSWER, Cassette, chunks_of
+from harness.redact import request_headers, response_headers
 
 __all__ = [
     "CassetteTransport",
@@ -33,11 +34,6 @@ __all__ = [
 
 #: Awaited before each chunk, with its number and its milliseconds since the request.
 Pace = Callable[[int, float], Awaitable[None]]
-
-#: Headers that are kept. The rest may be a secret, or changes with every run.
-_KEPT_REQUEST_HEADERS: Final = frozenset({"accept", "content-type"})
-_KEPT_RESPONSE_HEADERS: Final = frozenset({"content-encoding", "content-type", "retry-after"})
-_KEPT_PREFIX: Final = "x-ratelimit-"
 
 _ERRORS: Final[Mapping[str, type[httpx.TransportError]]] = {
     "cut": httpx.RemoteProtocolError,
@@ -104,7 +100,7 @@ class CassetteTransport(httpx.AsyncBaseTransport):
             request.method,
             str(request.url),
             body,
-            _kept(request.headers, _KEPT_REQUEST_HEADERS),
+            request_headers(request.headers),
         )
         if request.method != "POST" and self._inner is not None:
             # What a client asks beside the conversation.
@@ -140,7 +136,7 @@ class CassetteTransport(httpx.AsyncBaseTransport):
             append({"status": status, "headers": {}}, b"", [], _end(error))
             raise
         reason = answer.extensions.get("reason_phrase", b"").decode("latin-1")
-        headers = _kept(answer.headers, _KEPT_RESPONSE_HEADERS)
+        headers = response_headers(answer.headers)
         head = {
             "status": {"code": answer.status_code, "message": reason},
             "headers": {name: [value] for name, value in headers.items()},
@@ -231,11 +227,3 @@ def difference(miss: Miss) -> str:
     if not any(described):
         return f"{what} is in no recording, and nothing is like it"
     return f"{what} is in no recording; the nearest differs in {min(described, key=len)}"
-
-
-def _kept(headers: httpx.Headers, names: frozenset[str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in headers.items()
-        if name in names or name.startswith(_KEPT_PREFIX)
-    }
