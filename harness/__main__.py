@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness import __version__
-from harness.commands import compare, record, run, serve, view
+from harness.commands import compare, record, run, serve, verify, view
 from harness.errors import HarnessError
 
 __all__ = ["main"]
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, view, record, compare, serve):
+    for command in (run, view, verify, record, compare, serve):
         command.add(commands)
     arguments = parser.parse_args(argv)
     try:

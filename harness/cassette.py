@@ -15,6 +15,8 @@ replay answers the client under test itself, so that a test passes with the prox
 
 from __future__ import annotations
 
+import copy
+import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +31,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness.cassette_file import InvalidCassette, Persister, Serializer
+from harness.redact import matchable
 from harness.scenarios import Backend
 
 __all__ = [
@@ -70,8 +73,8 @@ def endpoint(one: Request, other: Request) -> None:
 
 def conversation(one: Request, other: Request) -> None:
     """Match what a conversation is about: not prose, nor what tools printed."""
-    matchable = [_parsed(request.body) for request in (one, other)]
-    assert matchable[0] == matchable[1], "another conversation"
+    about = [matchable(_parsed(request.body)) for request in (one, other)]
+    assert about[0] == about[1], _difference(*about)
 
 
 _MATCHERS: Final[Mapping[Match, tuple[Callable[[Request, Request], None], ...]]] = {
@@ -137,7 +140,7 @@ def save(cassette: Cassette, path: Path) -> None:
         raise InvalidCassette(f"{path}: nothing was recorded")
     content = {
         "requests": cassette.requests,
-        "responses": cassette.responses,
+        "responses": copy.deepcopy(cassette.responses),  # vcrpy makes text of bodies, in place
         "metadata": cassette._metadata,
     }
     Persister.save_cassette(str(path), content, Serializer)
@@ -187,6 +190,14 @@ def check_digest(cassette: Cassette) -> None:
     origin = cassette.get_metadata("provenance", {}) if cassette._metadata else {}
     if origin and origin["sha256"] != digest(cassette):
         raise InvalidCassette(f"{cassette.path}: was changed by hand; record it again")
+
+
+def _difference(one: object, other: object) -> str:
+    asked, recorded = (
+        json.dumps(body, indent=1, ensure_ascii=False).split("\n") for body in (one, other)
+    )
+    lines = difflib.unified_diff(recorded, asked, "recorded", "asked", n=1, lineterm="")
+    return "\n".join(lines)
 
 
 def _canonical(value: object) -> bytes:

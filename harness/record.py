@@ -29,11 +29,22 @@ from harness.edge import Asked, ClientEdge
 from harness.emulator import Emulator
 from harness.errors import HarnessError
 from harness.provider import Provider
+from harness.redact import Elision, mask, request_headers
+from harness.scan import scan
 from harness.scenarios import Backend, Scenario, Turn
 from harness.subject import OwnProxy
 from harness.transport import CassetteTransport, Finish, RecordedRequest
 
-__all__ = ["MODELS", "Edges", "Live", "RecordingFailed", "StreamBroke", "provenance_of", "record"]
+__all__ = [
+    "MODELS",
+    "Edges",
+    "Live",
+    "RecordingFailed",
+    "StreamBroke",
+    "provenance_of",
+    "record",
+    "refuse_secrets",
+]
 
 #: The model that is asked for by default.
 MODELS: Final[dict[Backend, str]] = {"cerebras": "gpt-oss-120b", "chatgpt": "gpt-5.5"}
@@ -106,6 +117,7 @@ def record(
     session = _Session(scenario, backend, model or MODELS[backend], codex, live, on_event)
     broken = session.play()
     cassette = session.cassette
+    refuse_secrets(cassette, *([live.api_key] if live is not None and live.api_key else []))
     cassette.get_metadata("provenance", session.provenance())
     if broken is not None:
         aside = path.with_name(f"{path.stem}-broken{path.suffix}")
@@ -133,7 +145,7 @@ class _Session:
         self._codex = codex
         self._live = live
         self._on_event = on_event
-        self._edges = Edges()
+        self._edges = Edges(elides=codex is not None)
         self._reader = EventReader()
         self.cassette = new()
 
@@ -292,10 +304,13 @@ class Edges:
     """Brings together which request of the client's led to which of the proxy's.
 
     A request upstream for which the client has not asked anew is one that the proxy tries again.
+    With `elides`, what is kept of both is without the client's prose.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, elides: bool) -> None:
+        self._elides = elides
         self._waiting: deque[Asked] = deque()
+        self._elision = Elision({})
         #: How often the client has asked.
         self.count = 0
 
@@ -305,23 +320,38 @@ class Edges:
             self._waiting.append(asked)
 
     def begin(self) -> Finish:
-        asked = self._waiting.popleft() if self._waiting else None
+        client_request: dict[str, Any] | None = None
+        if self._waiting:
+            asked = self._waiting.popleft()
+            body = json.loads(asked.body)
+            if self._elides:
+                body.pop("client_metadata", None)  # whose installation it was, and when
+                self._elision = Elision(body)
+            client_request = {
+                "method": asked.method,
+                "path": asked.path,
+                "headers": request_headers(asked.headers),
+                "body": json.dumps(self._elision.of_json(body), ensure_ascii=False),
+            }
+        elision = self._elision
 
         def finish(
             request: RecordedRequest, answer: dict[str, Any]
         ) -> tuple[RecordedRequest, dict[str, Any]]:
-            if asked is not None:
-                answer = {**answer, "client_request": _client_request(asked)}
+            body = elision.of_json(json.loads(request.body))
+            request.body = json.dumps(body, ensure_ascii=False)
+            said = mask(elision.of_stream(answer["body"]["string"]))
+            answer = {**answer, "body": {"string": said}}
+            if client_request is not None:
+                answer["client_request"] = client_request
             return request, answer
 
         return finish
 
 
-def _client_request(asked: Asked) -> dict[str, Any]:
-    kept = ("accept", "content-type", "user-agent")
-    return {
-        "method": asked.method,
-        "path": asked.path,
-        "headers": {name: asked.headers[name] for name in kept if name in asked.headers},
-        "body": json.dumps(json.loads(asked.body), ensure_ascii=False),
-    }
+def refuse_secrets(cassette: Cassette, *extra: str) -> None:
+    """Raise `RecordingFailed` where something is in a recording that must not be in a file."""
+    found = scan(cassette.data, extra=extra)
+    if found:
+        places = "".join(f"\n  {secret}" for secret in found[:10])
+        raise RecordingFailed(f"it holds what must not be in a file:{places}")

@@ -17,7 +17,7 @@ import httpx
 from harness.cassette import join, new, save
 from harness.edge import ClientEdge
 from harness.provider import Provider
-from harness.record import Edges, Live, provenance_of
+from harness.record import Edges, Live, RecordingFailed, provenance_of, refuse_secrets
 from harness.scenarios import Backend
 from harness.subject import OwnProxy
 from harness.transport import CassetteTransport, as_recorded, at_once
@@ -55,7 +55,7 @@ class ReplayCache:
         self._port = port
         self._speed = speed
         self._on_request = on_request
-        self._edges = Edges()
+        self._edges = Edges(elides=True)
         self._stack = ExitStack()
         self._known = len(self._cassette)
         self.url = ""
@@ -122,5 +122,11 @@ class ReplayCache:
             client="whoever asked",
         )
         recorded.get_metadata("provenance", origin)
+        try:
+            refuse_secrets(recorded, *([self._live.api_key] if self._live is not None else []))
+        except RecordingFailed as error:
+            self._on_request(f"not recorded: {error}")
+            self._cassette.data.pop()
+            return
         save(recorded, self._target)
         self._on_request(f"recorded in {self._target}: {len(recorded)} answers")

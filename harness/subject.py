@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,7 +17,7 @@ from harness.errors import HarnessError
 from harness.provider import Provider
 from harness.scenarios import Backend
 
-__all__ = ["OwnProxy", "SubjectFailed"]
+__all__ = ["OwnProxies", "OwnProxy", "SubjectFailed"]
 
 #: Seconds that the proxy has from its start to its first healthy answer.
 _START: Final = 15.0
@@ -107,3 +108,29 @@ class OwnProxy:
         self._listening.join()
         assert self._process.stderr is not None
         self._process.stderr.close()
+
+
+class OwnProxies:
+    """This repository's proxy for each backend that is asked for, in front of one provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._stack = ExitStack()
+        self.running: dict[Backend, OwnProxy] = {}
+
+    def __getitem__(self, backend: Backend) -> OwnProxy:
+        if backend not in self.running:
+            proxy = OwnProxy.for_replay(self._provider, backend)
+            self.running[backend] = self._stack.enter_context(proxy)
+        return self.running[backend]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()

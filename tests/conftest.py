@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from harness.provider import Provider
-from harness.scenarios import Backend
-from harness.subject import OwnProxy
+from harness.subject import OwnProxies, OwnProxy
 
 
 @pytest.fixture(scope="session")
@@ -22,26 +20,19 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def proxies(provider: Provider) -> Iterator[Callable[[Backend], OwnProxy]]:
+def proxies(provider: Provider) -> Iterator[OwnProxies]:
     """The proxies under test by backend, each a process of its own, in front of the provider."""
-    running: dict[Backend, OwnProxy] = {}
-    with ExitStack() as stack:
-
-        def proxy(backend: Backend) -> OwnProxy:
-            if backend not in running:
-                running[backend] = stack.enter_context(OwnProxy.for_replay(provider, backend))
-            return running[backend]
-
-        yield proxy
-    for one in running.values():
-        said = one.said
+    with OwnProxies(provider) as proxies:
+        yield proxies
+    for proxy in proxies.running.values():
+        said = proxy.said
         assert said.count("\n") == 1, f"the proxy printed more than where it is:\n{said}"
 
 
 @pytest.fixture(scope="session")
-def proxy(proxies: Callable[[Backend], OwnProxy]) -> OwnProxy:
+def proxy(proxies: OwnProxies) -> OwnProxy:
     """The proxy to Cerebras."""
-    return proxies("cerebras")
+    return proxies["cerebras"]
 
 
 class _Text(SingleFileSnapshotExtension):

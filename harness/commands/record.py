@@ -74,8 +74,8 @@ def add(commands: Any) -> None:
 
 def _record(arguments: argparse.Namespace) -> int:
     chosen = _chosen(arguments)
-    upstream = live(arguments.backend) if arguments.upstream == "live" else None
     codex = _codex(arguments.client)
+    upstream = live(arguments.backend) if arguments.upstream == "live" else None
 
     from harness.record import RecordingFailed, record
 

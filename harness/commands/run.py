@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from harness.cassette import backend_of, load
     from harness.provider import Provider
     from harness.replay import case_name, faults, replay
-    from harness.subject import OwnProxy
+    from harness.subject import OwnProxies
 
     paths = arguments.cassettes or all_cassettes()
     failed = 0
-    with ExitStack() as stack:
-        provider = stack.enter_context(Provider())
-        proxies: dict[str, OwnProxy] = {}
+    with Provider() as provider, OwnProxies(provider) as proxies:
         for path in paths:
-            backend = backend_of(load(path))
-            if backend not in proxies:
-                proxies[backend] = stack.enter_context(OwnProxy.for_replay(provider, backend))
-            found = faults(replay(path, proxies[backend].url, provider))
+            url = proxies[backend_of(load(path))].url
+            found = faults(replay(path, url, provider))
             print(f"{'FAILED' if found else 'ok':<8}{case_name(path)}", flush=True)
             for fault in found:
                 print(f"\n{fault}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,9 @@ from harness import scenarios
 from harness.cassette import backend_of, load, open_cassette, provenance
 from harness.provider import Provider
 from harness.replay import Replay, case_name, faults, replay
-from harness.scenarios import BACKENDS, Backend
+from harness.scenarios import BACKENDS
 from harness.snapshot import render
-from harness.subject import OwnProxy
+from harness.subject import OwnProxies
 from tests.cassettes import FOLDER
 
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file())
@@ -26,11 +25,9 @@ def _test_id(path: Path) -> str:
 
 
 @pytest.fixture(scope="module", params=FILES, ids=_test_id)
-def played(
-    request: pytest.FixtureRequest, provider: Provider, proxies: Callable[[Backend], OwnProxy]
-) -> Replay:
+def played(request: pytest.FixtureRequest, provider: Provider, proxies: OwnProxies) -> Replay:
     backend = backend_of(load(request.param))
-    return replay(request.param, proxies(backend).url, provider)
+    return replay(request.param, proxies[backend].url, provider)
 
 
 def test_it_conforms(played: Replay) -> None:

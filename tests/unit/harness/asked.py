@@ -44,5 +44,5 @@ def codex(client: str) -> Json:
             for call in turn.calls
         ]
         said = ({"type": "response.output_item.done", "item": item} for item in items)
-        conversation.take(read_events(sse(*said)), turn)
+        conversation.take(read_events(sse(*said)))
     return conversation.request()
