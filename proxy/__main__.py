@@ -152,7 +152,10 @@ def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
 def _base_url(environment: Mapping[str, str], name: str) -> str:
     text = environment.get(name) or ""
     if text and not _is_url(text):
-        raise ValueError(f"{name} is no http(s) URL of host and path alone: {text!r}")
+        raise ValueError(f"{name} is no http(s) URL: {text!r}")
+    if httpx.URL(text).userinfo or "?" in text or "#" in text:
+        # Paths are appended to it, and a login would take the client's place.
+        raise ValueError(f"{name} has a login, a query or a fragment; it takes host and path alone")
     return text.rstrip("/")
 
 
@@ -177,11 +180,9 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
 
 
 def _is_url(text: str) -> bool:
-    """Return whether paths can be appended to it; a login in it would take the client's place."""
     try:
         url = httpx.URL(text)
-        more = url.userinfo or url.query or url.fragment or (url.port or 0) > 65535
-        return url.scheme in {"http", "https"} and bool(url.host) and not more
+        return url.scheme in {"http", "https"} and bool(url.host) and (url.port or 0) < 65536
     except (httpx.InvalidURL, UnicodeError):
         return False
 
