@@ -23,6 +23,18 @@ ASKED = b'{"model":"m","messages":[]}'
 
 # --- cassettes -----------------------------------------------------------------------------------
 
+#: Where a cassette is from.
+ORIGIN: Json = {
+    "scenario": "hello",
+    "backend": "cerebras",
+    "model": "gpt-oss-120b",
+    "upstream": "emulator",
+    "client": "a script",
+    "recorded_at": "2026-11-22T12:00:00+00:00",
+    "recorder": "a test",
+    "sha256": "0f" * 32,
+}
+
 
 def request(body: bytes = ASKED) -> Request:
     return Request("POST", URL, body, {"content-type": "application/json"})
