@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -104,10 +105,15 @@ class Serializer:
         if faults:
             raise ValueError("; ".join(map(str, faults[:3])))
         for number, interaction in enumerate(document["interactions"]):
-            response = interaction["response"]
-            size = len(_bytes(response["body"]["string"]))
-            if sum(chunk for _, chunk in response["stream"]["chunks"]) != size:
-                raise ValueError(f"$.interactions[{number}]: the chunks are not {size} bytes")
+            response, place = interaction["response"], f"$.interactions[{number}]"
+            # The schema cannot say it: bytes that are no text are of no type of JSON.
+            if not isinstance(body := response["body"]["string"], str | bytes):
+                raise ValueError(f"{place}.response.body.string: {body!r} is no text")
+            size, chunks = len(_bytes(body)), response["stream"]["chunks"]
+            if sum(chunk for _, chunk in chunks) != size:
+                raise ValueError(f"{place}: the chunks are not {size} bytes")
+            if not all(math.isfinite(milliseconds) for milliseconds, _ in chunks):
+                raise ValueError(f"{place}: a chunk has no time")
             # vcrpy keeps what it does not know only inside of `response`.
             if "client_request" in interaction:
                 response["client_request"] = interaction["client_request"]

@@ -246,11 +246,13 @@ def test_a_file_that_is_no_cassette_is_named(tmp_path: Path, content: bytes) -> 
     ("old", "new", "fault"),
     [
         ("chunks: [[0.0, 1]]", "chunks: [[0.0, 2]]", "the chunks are not 1 bytes"),
+        ("chunks: [[0.0, 1]]", "chunks: [[.nan, 1]]", "a chunk has no time"),
+        ("      string: x", "      string: 5", "response.body.string: 5 is no text"),
         ("end: complete", "end: torn", "'torn' is not one of"),
         ("    stream:\n", "    streams:\n", "'stream' is a required property"),
         ("uri: http://provider/v1/chat/completions", "uri: 5", "5 is not of type 'string'"),
     ],
-    ids=["sizes", "end", "no stream", "uri"],
+    ids=["sizes", "times", "body", "end", "no stream", "uri"],
 )
 def test_a_cassette_of_another_shape_is_named(
     tmp_path: Path, old: str, new: str, fault: str
