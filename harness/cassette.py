@@ -16,7 +16,6 @@ replay answers the client under test itself, so that a test passes with the prox
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +30,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness.cassette_file import InvalidCassette, Persister, Serializer
+from harness.difference import differences
 from harness.redact import matchable
 from harness.scenarios import Backend
 
@@ -46,6 +46,7 @@ __all__ = [
     "digest",
     "join",
     "load",
+    "nearest",
     "new",
     "open_cassette",
     "provenance",
@@ -74,7 +75,7 @@ def endpoint(one: Request, other: Request) -> None:
 def conversation(one: Request, other: Request) -> None:
     """Match what a conversation is about: not prose, nor what tools printed."""
     about = [matchable(_parsed(request.body)) for request in (one, other)]
-    assert about[0] == about[1], _difference(*about)
+    assert about[0] == about[1], "another conversation"
 
 
 _MATCHERS: Final[Mapping[Match, tuple[Callable[[Request, Request], None], ...]]] = {
@@ -154,6 +155,21 @@ def provenance(cassette: Cassette) -> dict[str, Any]:
         raise InvalidCassette(f"{cassette.path}: has no metadata.provenance") from None
 
 
+def nearest(cassette: Cassette, request: Request) -> tuple[int, list[str]] | None:
+    """Return which interaction is most like `request`, from 1, and in what it differs, by path.
+
+    None where no request to that endpoint is recorded.
+    """
+    view = matchable if conversation in cassette._match_on else lambda body: body
+    asked = view(_parsed(request.body))
+    found = [
+        (number, list(differences(view(_parsed(recorded.body)), asked)))
+        for number, recorded in enumerate(cassette.requests, 1)
+        if recorded.path.rpartition("/")[2] == request.path.rpartition("/")[2]
+    ]
+    return min(found, key=lambda one: len(one[1]), default=None)
+
+
 def backend_of(cassette: Cassette) -> Backend:
     """Return whose answers these are: each backend has an endpoint of its own."""
     asked: str = cassette.requests[0].path
@@ -190,14 +206,6 @@ def check_digest(cassette: Cassette) -> None:
     origin = cassette.get_metadata("provenance", {}) if cassette._metadata else {}
     if origin and origin["sha256"] != digest(cassette):
         raise InvalidCassette(f"{cassette.path}: was changed by hand; record it again")
-
-
-def _difference(one: object, other: object) -> str:
-    asked, recorded = (
-        json.dumps(body, indent=1, ensure_ascii=False).split("\n") for body in (one, other)
-    )
-    lines = difflib.unified_diff(recorded, asked, "recorded", "asked", n=1, lineterm="")
-    return "\n".join(lines)
 
 
 def _canonical(value: object) -> bytes:

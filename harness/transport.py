@@ -16,7 +16,7 @@ import httpx
 from vcr.errors import CannotOverwriteExistingCassetteException as Miss
 from vcr.request import Request as RecordedRequest
 
-from harness.cassette import NO_ANSWER, Cassette, chunks_of
+from harness.cassette import NO_ANSWER, Cassette, chunks_of, nearest
 from harness.redact import request_headers, response_headers
 
 __all__ = [
@@ -34,6 +34,9 @@ __all__ = [
 
 #: Awaited before each chunk, with its number and its milliseconds since the request.
 Pace = Callable[[int, float], Awaitable[None]]
+
+#: Differences that are told of a request; whoever sees more of them looks for another cause.
+_MOST_TOLD: Final = 10
 
 _ERRORS: Final[Mapping[str, type[httpx.TransportError]]] = {
     "cut": httpx.RemoteProtocolError,
@@ -220,10 +223,11 @@ def difference(miss: Miss) -> str:
     what = f"{request.method} {request.path}"
     if miss.reason == "already_played":
         return f"{what} came once more than it was recorded"
-    described = [
-        "\n".join(f"{matcher}:\n{message}" for matcher, message in failed)
-        for _, _, failed in miss.similar_requests
-    ]
-    if not any(described):
+    if (found := nearest(miss.cassette, request)) is None:
         return f"{what} is in no recording, and nothing is like it"
-    return f"{what} is in no recording; the nearest differs in {min(described, key=len)}"
+    number, differing = found
+    lines = differing[:_MOST_TOLD]
+    if len(differing) > _MOST_TOLD:
+        lines.append(f"... and {len(differing) - _MOST_TOLD} more")
+    told = "".join(f"\n  {line}" for line in lines)
+    return f"{what} is in no recording; interaction {number} is the nearest, but for:{told}"

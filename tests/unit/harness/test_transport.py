@@ -365,14 +365,12 @@ def test_a_miss_names_the_difference(tmp_path: Path) -> None:
     recorded = request(b'{"model":"m","stream":true}')
     path = write(tmp_path / "c.yaml", (recorded, response(b"x")))
 
-    lines = missed(path, b'{"model":"m","stream":false}').splitlines()
+    told = missed(path, b'{"model":"m","stream":false}')
 
-    assert lines[0] == (
-        "POST /v1/chat/completions is in no recording; the nearest differs in body:"
+    assert told == (
+        "POST /v1/chat/completions is in no recording; interaction 1 is the nearest, but for:\n"
+        "  $.stream: recorded as true, asked as false"
     )
-    assert '-  "stream": true' in lines
-    assert '+  "stream": false' in lines
-    assert '   "model": "m",' in lines
 
 
 def test_a_miss_names_the_difference_to_the_nearest_recording(tmp_path: Path) -> None:
@@ -380,12 +378,17 @@ def test_a_miss_names_the_difference_to_the_nearest_recording(tmp_path: Path) ->
     near = request(b'{"a": 1, "b": 2}')
     path = write(tmp_path / "c.yaml", (far, response(b"x")), (near, response(b"x")))
 
-    lines = missed(path, b'{"a": 1, "b": 3}').splitlines()
+    told = missed(path, b'{"a": 1, "b": 3}')
 
-    assert [line for line in lines if line.startswith(("-  ", "+  "))] == [
-        '-  "b": 2',
-        '+  "b": 3',
-    ]
+    assert told.endswith("interaction 2 is the nearest, but for:\n  $.b: recorded as 2, asked as 3")
+
+
+def test_a_miss_that_differs_in_much_says_how_much(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", (request(b"{}"), response(b"x")))
+
+    told = missed(path, json.dumps(dict.fromkeys("abcdefghijkl", 0)).encode())
+
+    assert told.endswith("$.j: not recorded, asked as 0\n  ... and 2 more")
 
 
 def test_a_request_that_came_too_often_is_told_as_such(tmp_path: Path) -> None:
