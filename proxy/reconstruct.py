@@ -156,21 +156,21 @@ class ResponseStream:
 
     # --- what the provider sends -----------------------------------------------------------------
 
-    def _receive_event(self, event: sse.ServerSentEvent) -> None:
-        if event.data == chat.DONE:
+    def _receive_event(self, data: bytes) -> None:
+        if data == chat.DONE:
             self._end_of_input()
             return
-        if not event.data:
+        if not data:
             return
         try:
-            chunk = chat.decode_chunk(event.data)
+            chunk = chat.decode_chunk(data)
         except chat.NOT_JSON:
-            quoted = event.data[:_QUOTED].decode(errors="replace")
+            quoted = data[:_QUOTED].decode(errors="replace")
             self._fail(Failure.of_protocol(f"sent what is no chat completion chunk: {quoted!r}"))
             return
         if chunk.error or not chunk.choices:
             # Before the choices: an error that comes with a finish reason is an error.
-            failure = Failure.of_event(event.data)
+            failure = Failure.of_event(data)
             if failure is not None:
                 self._fail(failure)
                 return
