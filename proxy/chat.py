@@ -205,13 +205,10 @@ class ErrorBody(Error):
         return self
 
 
-_chunk_decoder = msgspec.json.Decoder(Chunk)
+#: Returns the chunk in one event's data; raises one of `NOT_JSON` where it is none.
+decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+
 _error_decoder = msgspec.json.Decoder(ErrorBody)
-
-
-def decode_chunk(data: bytes) -> Chunk:
-    """Return the chunk in one event's data; raises one of `NOT_JSON` where it is none."""
-    return _chunk_decoder.decode(data)
 
 
 def decode_error(body: bytes) -> ErrorBody:

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,7 @@ __all__ = [
     "ResponseFailed",
     "ResponseInProgress",
     "ResponseIncomplete",
-    "encode",
+    "framed",
 ]
 
 
@@ -40,10 +41,6 @@ class Event(msgspec.Struct, kw_only=True, tag_field="type"):
     """One event; it gets its `sequence_number` when it is emitted."""
 
     sequence_number: int = 0
-
-    @property
-    def type(self) -> str:
-        return str(self.__struct_config__.tag)
 
 
 # --- the response --------------------------------------------------------------------------------
@@ -178,4 +175,16 @@ class CustomToolCallInputDone(_ItemEvent, kw_only=True, tag="response.custom_too
     input: str
 
 
-encode: Final = msgspec.json.Encoder().encode
+# --- as bytes ------------------------------------------------------------------------------------
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def framed(event: Event) -> bytes:
+    """Return an event as it stands in the stream; there are no line breaks in its JSON."""
+    return _head(type(event)) + _encode(event) + b"\n\n"
+
+
+@functools.cache
+def _head(kind: type[Event]) -> bytes:
+    return f"event: {kind.__struct_config__.tag}\ndata: ".encode()

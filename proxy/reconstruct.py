@@ -127,7 +127,7 @@ class ResponseStream:
 
     def receive_data(self, data: bytes | None) -> bytes:
         """Return the events that follow from some bytes of the provider, or from their end."""
-        if self._state is _State.CLOSED:
+        if self.closed:
             return b""
         if data is None:
             self._end_of_input()
@@ -138,9 +138,9 @@ class ResponseStream:
             self._fail(Failure.of_protocol(f"sent {error}"))
             return self._take()
         for event in arrived:
-            if self.closed:
-                break
             self._receive_event(event)
+            if self._state is _State.CLOSED:
+                break
         return self._take()
 
     def keep_alive(self) -> bytes:
@@ -334,13 +334,13 @@ class ResponseStream:
     def _emit_all(self, chain: Iterable[events.Event]) -> None:
         for event in chain:
             self._emit(event)
+            if isinstance(event, events.OutputItemDone):
+                self._done[event.output_index] = event.item
 
     def _emit(self, event: events.Event) -> None:
         event.sequence_number = self._sequence_number
         self._sequence_number += 1
-        if isinstance(event, events.OutputItemDone):
-            self._done[event.output_index] = event.item
-        self._outgoing += sse.encode(event.type, events.encode(event))
+        self._outgoing += events.framed(event)
 
     def _take(self) -> bytes:
         outgoing = bytes(self._outgoing)

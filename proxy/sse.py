@@ -1,4 +1,4 @@
-"""The server-sent-events wire format, incrementally: bytes in, events out, and back.
+"""The server-sent-events wire format, incrementally: bytes in, events out.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LONGEST", "ServerSentEventDecoder", "TooLong", "encode"]
+__all__ = ["LONGEST", "ServerSentEventDecoder", "TooLong"]
 
 #: Bytes of one event; a chunk has hundreds, an image in one has millions.
 LONGEST: Final = 16 * 1024 * 1024
@@ -93,8 +93,3 @@ def _parse_block(block: bytes) -> bytes | None:
     # "If the data buffer is an empty string, set the data buffer and the event type buffer to the
     # empty string and return": without a data line nothing is dispatched (with an empty one it is).
     return b"\n".join(data) if data else None
-
-
-def encode(event: str, data: bytes) -> bytes:
-    """Return one event as the Responses API frames it; `data` must be free of line breaks."""
-    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
