@@ -21,6 +21,7 @@ from typing import Final, Literal
 import msgspec
 
 from proxy import chat, events, responses, sse
+from proxy.calls import Calls
 from proxy.failures import Failure
 from proxy.items import Compaction, Message, OpenItem, Reasoning, call_item
 from proxy.responses import IncompleteDetails
@@ -98,7 +99,7 @@ class ResponseStream:
         self.failure: Failure | None = None
         #: What is being written: one item at a time, but for calls.
         self._writing: OpenItem | None = None
-        self._calls: list[_Call] = []
+        self._calls = Calls()
         self._added = 0
         self._done: dict[int, responses.OutputItem] = {}
         self._sequence_number = 0
@@ -216,11 +217,7 @@ class ResponseStream:
                 self._write(Reasoning if piece.is_reasoning else Message, piece.text)
 
     def _receive_call(self, fragment: chat.ToolCallDelta) -> None:
-        call = next((call for call in reversed(self._calls) if call.is_meant_by(fragment)), None)
-        if call is None:
-            call = _Call(fragment.index)
-            self._calls.append(call)
-        call.receive(fragment)
+        call = self._calls.receive(fragment)
         if call.item is None and call.name:
             self._end_content()
             self._stop_writing()
@@ -346,44 +343,6 @@ class ResponseStream:
         outgoing = bytes(self._outgoing)
         self._outgoing.clear()
         return outgoing
-
-
-class _Call:
-    """A tool call as its fragments arrive; `item` exists once the name is known."""
-
-    __slots__ = ("id", "index", "item", "name", "pending")
-
-    def __init__(self, index: int | None) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        #: Arguments that were not emitted yet.
-        self.pending = ""
-        self.item: OpenItem | None = None
-
-    def is_meant_by(self, fragment: chat.ToolCallDelta) -> bool:
-        """Tell whether `fragment` belongs to this call, rather than to one before or a new one."""
-        if fragment.id and self.id and fragment.id != self.id:
-            return False
-        name = fragment.function.name if fragment.function else None
-        if self.name and name and name != self.name:
-            return False
-        if fragment.index is None and not fragment.id:
-            # Nothing but a second name tells a new call from more of the last one.
-            return not (self.name and name)
-        return fragment.index is None or fragment.index == self.index
-
-    def receive(self, fragment: chat.ToolCallDelta) -> None:
-        """Take what the fragment brings; the first id and the first name count."""
-        self.id = self.id or fragment.id or ""
-        if fragment.function is not None:
-            self.name = self.name or fragment.function.name or ""
-            self.pending += fragment.function.arguments or ""
-
-    def take(self) -> str:
-        """Return the arguments that were not emitted yet, and forget them."""
-        pending, self.pending = self.pending, ""
-        return pending
 
 
 def _usage(usage: chat.Usage) -> responses.Usage:
