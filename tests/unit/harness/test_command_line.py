@@ -71,6 +71,13 @@ def done(folder: Path) -> Done:
         "run what is missing": ["run", "cassettes/cerebras/nothing.yaml"],
         "run what is tampered with": ["run", "tampered/hello.yaml", HELLO],
         "record without a key": ["record", "hello"],
+        "verify": ["verify"],
+        "verify what is tampered with": ["verify", "tampered/hello.yaml"],
+        "compare for one backend": ["compare", "wrong-key"],
+        "serve what is missing": ["serve", "nothing"],
+        "record with another client": ["record", "hello", "--client", "curl"],
+        "record with no version": ["record", "hello", "--client", "codex@new"],
+        "record a failure live": ["record", "wrong-key", "--backend", "chatgpt"],
         "record what does not exist": ["record", "helo", "--upstream", "emulator"],
     }
 
@@ -190,6 +197,39 @@ def test_an_unknown_scenario_is_told_with_those_that_exist(done: Done) -> None:
     assert record.stderr == (
         f"conformance: there is no scenario 'helo'; there are: {', '.join(scenarios.names())}\n"
     )
+
+
+def test_what_is_whole_is_verified(done: Done) -> None:
+    verified = done["verify"]
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert verified.stdout == "1 cassettes: 0 errors, 0 warnings\n"
+
+
+def test_what_was_tampered_with_is_not(done: Done) -> None:
+    verified = done["verify what is tampered with"]
+
+    assert (verified.returncode, verified.stderr) == (1, "")
+    assert verified.stdout.startswith("tampered/hello.yaml: error: ")
+    assert "record it again" in verified.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("compare for one backend", "wrong-key is for one backend; for both are: add-function, "),
+        ("serve what is missing", "cassettes/cerebras/nothing.yaml: there is no such recording; "),
+        ("record with another client", "--client is script, codex or codex@VERSION, not 'curl'"),
+        ("record with no version", "'new' is no version of Codex; they look like 0.163.0"),
+        ("record a failure live", "wrong-key was not recorded: it is for cerebras, not for chat"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_sentence(command: str, said: str, done: Done) -> None:
+    told = done[command]
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(f"conformance: {said}")
+    assert told.stderr.count("\n") == 1
 
 
 def test_a_pipe_gets_plain_text(done: Done) -> None:
