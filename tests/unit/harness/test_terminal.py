@@ -182,7 +182,7 @@ def test_one_line_more_is_shown_rather_than_left_out() -> None:
     assert shorten("a\nb\nc\nd", 10, 2) == (["a", "b"], "c\nd")
 
 
-@pytest.mark.parametrize("text", ["x" * 200_000, "word " * 40_000, "中" * 100_000, "\n" * 200_000])
+@pytest.mark.parametrize("text", ["x" * 50_000, "word " * 10_000, "中" * 25_000, "\n" * 50_000])
 def test_long_text_takes_no_longer_than_one_waits(text: str) -> None:
     start = time.perf_counter()
     shorten(text, 70, 16)
