@@ -49,7 +49,11 @@ class Persister:
     def save_cassette(
         path: str, cassette_dict: dict[str, Any], serializer: type[Serializer]
     ) -> None:
-        _write_whole(Path(path), serialize(cassette_dict, serializer).encode())
+        content = serialize(cassette_dict, serializer).encode()
+        try:
+            _write_whole(Path(path), content)
+        except OSError as error:
+            raise HarnessError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from harness.cassette import (
     open_cassette,
     provenance,
 )
+from harness.errors import HarnessError
 from tests.cassettes import FOLDER
 from tests.unit.harness.handmade import ORIGIN, request, response, write
 
@@ -312,3 +313,11 @@ def test_a_cassette_that_does_not_say_where_it_is_from_is_named(tmp_path: Path) 
         pytest.raises(InvalidCassette, match=r"c\.yaml: has no metadata\.provenance$"),
     ):
         provenance(cassette)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cassettes").write_text("a file where a folder should be")
+    path = tmp_path / "cassettes" / "c.yaml"
+
+    with pytest.raises(HarnessError, match=r"c\.yaml: cannot be written: "):
+        write(path, (request(), response(b"x")))
