@@ -70,7 +70,7 @@ def replay(
         check_digest(cassette)
         played.backend = backend_of(cassette)
         provider.play(CassetteTransport(cassette, pace=pace))
-        for number, (request, responses) in enumerate(_turns(cassette)):
+        for number, (request, responses) in enumerate(_turns(cassette), 1):
             try:
                 answer = send(
                     url, request["body"], path=request["path"], headers=request["headers"]
@@ -78,9 +78,9 @@ def replay(
             except httpx.TransportError as error:
                 played.unreached = f"{url}: {error}"
                 break
-            where = f"{played.file}, turn {number + 1}"
+            where = f"{played.file}, turn {number}"
             said = read_chat_stream(responses[-1]["body"]["string"])
-            played.exchanges.append(Exchange(answer, said, where, request, responses))
+            played.exchanges.append(Exchange(answer, said, where, request, responses, number))
         provider.settle()
         played.unplayed = list(_unplayed(cassette))
     played.upstream_requests = provider.requests
@@ -129,13 +129,12 @@ def _changes(exchange: Exchange) -> Iterator[Fault]:
             f"HTTP {status}, {len(body)} bytes, from byte {shown.start}: {body[shown]!r}"
             for status, body in (expected, (answer.status, answer.body))
         ]
-        yield Fault("edge/5", requirement, was, came, exchange.where)
+        yield Fault("edge/5", requirement, was, came, exchange.where, turn=exchange.turn)
     if (broken := recorded["stream"]["end"] != "complete") != (answer.broken is not None):
         requirement = "a stream of the ChatGPT backend that breaks, breaks"
         expected_end = "a broken connection" if broken else "a stream that ends"
-        yield Fault(
-            "edge/6", requirement, expected_end, answer.broken or "it ended", exchange.where
-        )
+        came = answer.broken or "it ended"
+        yield Fault("edge/6", requirement, expected_end, came, exchange.where, turn=exchange.turn)
 
 
 def _edge_faults(played: Replay) -> Iterator[Fault]:
@@ -172,6 +171,8 @@ def _schema_faults(exchange: Exchange) -> Iterator[Fault]:
                 f"valid against schemas/responses/events/{event.type}.json",
                 str(schema_fault),
                 f"{exchange.where}, event {event.number} ({event.type})",
+                event=event.number,
+                turn=exchange.turn,
             )
 
 

@@ -14,12 +14,15 @@ from typing import Any, Final, Literal
 from harness.chat_stream import Said
 from harness.client import Answer, Event
 
-__all__ = ["RULES", "Exchange", "Fault", "Rule", "Violation", "check", "rule"]
+__all__ = ["RULES", "Exchange", "Fault", "Level", "Rule", "Violation", "check", "rule"]
 
 #: Any version of Codex, whatever it calls itself: `codex_exec/0.163.0 (Debian 12.0.0; x86_64)`.
 _CODEX: Final = re.compile(r"/0\.(\d+)\.\d+\S* \(")
 
 _KNOWS_INCOMPLETE: Final = 163
+
+#: SHOULD is a fault where one is strict.
+Level = Literal["MUST", "SHOULD"]
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Exchange:
     request: Mapping[str, Any] = field(default_factory=dict)
     #: All answers of the provider that it took, as a cassette has them; the last one counts.
     responses: Sequence[Mapping[str, Any]] = ()
+    #: Which turn of the conversation it is, from 1; None where there is but one.
+    turn: int | None = None
 
     @property
     def events(self) -> list[Event]:
@@ -89,6 +94,8 @@ class Violation:
     actual: str
     #: The event at which it shows, where there is one.
     event: Event | None = None
+    #: The provider's chunk, counted from 0, where it shows there.
+    chunk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,15 @@ class Fault:
     requirement: str
     expected: str
     actual: str
+    #: For a person: the cassette, the turn, the event, the chunk of the provider's.
     where: str
+    level: Level = "MUST"
+    #: The same for a program: the event's number in the answer, from 0.
+    event: int | None = None
+    #: Counted from 1.
+    turn: int | None = None
+    #: The provider's chunk, counted from 0 as events of its stream.
+    chunk: int | None = None
 
     def __str__(self) -> str:
         lines = {"Expected": self.expected, "Actual": self.actual, "Where": self.where}
@@ -118,7 +133,7 @@ class Rule:
 
     #: Section and number: `items/2`.
     id: str
-    level: Literal["MUST", "SHOULD"]
+    level: Level
     #: In one sentence.
     requirement: str
     #: Who suffers without it.
@@ -130,15 +145,26 @@ class Rule:
             where = exchange.where
             if (event := violation.event) is not None:
                 where += f", event {event.number} ({event.type or event.name or 'no type'})"
-            requirement = f"{self.level}: {self.requirement} (breaks: {self.breaks})"
-            yield Fault(self.id, requirement, violation.expected, violation.actual, where)
+            if (chunk := violation.chunk) is not None:
+                where += f", chunk {chunk} of the provider"
+            yield Fault(
+                self.id,
+                f"{self.level}: {self.requirement} (breaks: {self.breaks})",
+                violation.expected,
+                violation.actual,
+                where,
+                self.level,
+                None if event is None else event.number,
+                exchange.turn,
+                chunk,
+            )
 
 
 RULES: Final[dict[str, Rule]] = {}
 
 
 def rule(
-    id: str, requirement: str, *, breaks: str, level: Literal["MUST", "SHOULD"] = "MUST"
+    id: str, requirement: str, *, breaks: str, level: Level = "MUST"
 ) -> Callable[[Check], Check]:
     """Register the decorated check as the rule `id`."""
 

@@ -66,6 +66,21 @@ def test_a_fault_names_rule_requirement_and_place() -> None:
         "    Actual:   sequence_number 7\n"
         "    Where:    cassettes/a/b.yaml, turn 1, event 1 (response.completed)"
     )
+    assert (fault.level, fault.turn, fault.event, fault.chunk) == ("MUST", None, 1, None)
+
+
+def test_a_fault_names_the_chunk_where_it_shows() -> None:
+    def anything(exchange: Exchange) -> Iterator[Violation]:
+        yield Violation("one", "another", exchange.events[0], chunk=4)
+
+    known = Rule("a/1", "SHOULD", "nothing", "nobody", anything)
+    found = exchange(CREATED)
+    found.turn = 3
+
+    (fault,) = known.faults(found)
+
+    assert fault.where.endswith("event 0 (response.created), chunk 4 of the provider")
+    assert (fault.level, fault.turn, fault.event, fault.chunk) == ("SHOULD", 3, 0, 4)
 
 
 def test_a_fault_of_several_lines_stays_below_its_name() -> None:
