@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import httpx
 
-__all__ = ["CREDENTIAL", "Answer", "Event", "EventReader", "read_events", "send"]
+__all__ = ["CREDENTIAL", "PATIENCE", "Answer", "Event", "EventReader", "read_events", "send"]
 
 #: What the client holds itself out with; it must not get any further than the proxy.
 CREDENTIAL: Final = "the-clients-own-credential"
 
-#: Seconds without a byte after which the proxy counts as hanging.
-_TIMEOUT: Final = httpx.Timeout(30)
+#: Seconds after which a proxy that has not answered counts as hanging.
+PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,12 @@ def send(
     *,
     path: str = "/v1/responses",
     headers: Mapping[str, str] | None = None,
+    timeout: float = PATIENCE,
 ) -> Answer:
     """POST `body` as JSON to `url` + `path`, and take the answer down.
 
-    Raises `httpx.TransportError` where nothing answers at all; a connection that breaks later is
-    told in the answer.
+    Raises `httpx.TransportError` where nothing answers at all; a connection that breaks later, or
+    an answer that has no end after `timeout` seconds, is told in the answer.
     """
     sent = {
         "content-type": "application/json",
@@ -88,14 +89,18 @@ def send(
     content = json.dumps(body, ensure_ascii=False).encode()
     start = time.perf_counter()
     with (
-        httpx.Client(timeout=_TIMEOUT, trust_env=False, verify=_ssl_context()) as http,
+        httpx.Client(timeout=timeout, trust_env=False, verify=_ssl_context()) as http,
         http.stream("POST", url + path, content=content, headers=sent) as response,
     ):
         answer = Answer(response.status_code, response.headers.get("content-type", ""))
         reader = EventReader()
         try:
             for data in response.iter_raw():
-                answer.events += reader.feed(data, (time.perf_counter() - start) * 1000)
+                milliseconds = (time.perf_counter() - start) * 1000
+                answer.events += reader.feed(data, milliseconds)
+                if milliseconds > timeout * 1000:
+                    answer.broken = f"it went on for more than {timeout:g} s"
+                    break
         except httpx.TransportError as error:
             answer.broken = f"{type(error).__name__}: {error}"
         answer.rest = reader.rest
@@ -142,7 +147,7 @@ def _event(number: int, block: bytes, at: float) -> Event:
         elif field_name == b"data":
             try:
                 parsed = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             data = parsed if isinstance(parsed, dict) else None
     return Event(number, name, data, block, at)

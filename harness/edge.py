@@ -6,6 +6,7 @@ recorded (`provider.py`), and on the client's, where what the client says is tak
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,13 +54,20 @@ class Edge(LoopbackServer):
         self._timeout = httpx.Timeout(timeout, connect=_PATIENCE)
         self._transport = transport
         self._upstream = httpx.URL(upstream)
-        self._open = 0
+        #: The answers under way.
+        self._open: set[asyncio.Task[None]] = set()
         self._settled = threading.Condition()
 
-    def settle(self) -> None:
-        """Wait until no answer is under way: a client may have all of it a moment before."""
+    def settle(self, patience: float = _PATIENCE) -> None:
+        """Wait until no answer is under way: a client may have all of it a moment before.
+
+        One that still is after `patience` seconds is broken off, before it meets what comes next.
+        """
         with self._settled:
-            self._settled.wait_for(lambda: self._open == 0, timeout=_PATIENCE)
+            if not self._settled.wait_for(lambda: not self._open, timeout=patience):
+                for answer in self._open:
+                    answer.get_loop().call_soon_threadsafe(answer.cancel)
+                self._settled.wait_for(lambda: not self._open, timeout=_PATIENCE)
 
     def _asked(self, scope: Scope, body: bytes) -> None:
         """Take down a request; for subclasses."""
@@ -119,13 +127,15 @@ class Edge(LoopbackServer):
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
+        answer = asyncio.current_task()
+        assert answer is not None
         with self._settled:
-            self._open += 1
+            self._open.add(answer)
         try:
             yield
         finally:
             with self._settled:
-                self._open -= 1
+                self._open.remove(answer)
                 self._settled.notify_all()
 
 

@@ -36,8 +36,9 @@ class Provider(Edge):
         upstream: str = "http://provider/v1",
         timeout: float | None = None,
         on_miss: Callable[[str], None] = lambda miss: None,
+        port: int = 0,
     ) -> None:
-        super().__init__(transport, upstream=upstream, timeout=timeout)
+        super().__init__(transport, upstream=upstream, timeout=timeout, port=port)
         self._on_miss = on_miss
         #: Bodies of the requests that came, as JSON where they are.
         self.requests: list[Any] = []
@@ -87,5 +88,5 @@ class Provider(Edge):
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body

@@ -6,7 +6,8 @@ What comes out is the replay itself, for the snapshot, and its faults, each with
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,29 @@ from harness.cassette import (
     InvalidCassette,
     backend_of,
     check_digest,
+    chunks_of,
     load,
     open_cassette,
 )
 from harness.chat_stream import read_chat_stream
-from harness.client import CREDENTIAL, Event, read_events, send
+from harness.client import CREDENTIAL, PATIENCE, Event, read_events, send
 from harness.provider import Provider
 from harness.rules import Exchange, Fault
 from harness.scenarios import Backend
-from harness.transport import CassetteTransport, Pace, at_once
+from harness.transport import CassetteTransport, Pace
+from harness.turns import TurnTransport
+from harness.variants import AS_RECORDED, Variant
 
-__all__ = ["Replay", "case_name", "faults", "recorded_turns", "replay"]
+__all__ = [
+    "Replay",
+    "case_name",
+    "changes",
+    "edge_faults",
+    "faults",
+    "recorded_turns",
+    "replay",
+    "schema_faults",
+]
 
 
 @dataclass(slots=True)
@@ -51,6 +64,8 @@ class Replay:
     #: The file, as a person would name it.
     file: str = ""
     backend: Backend = "cerebras"
+    #: What the provider sent in each turn: milliseconds since the client's request, and bytes.
+    chunks: list[list[tuple[float, bytes]]] = field(default_factory=list)
 
 
 def case_name(path: Path) -> str:
@@ -59,34 +74,94 @@ def case_name(path: Path) -> str:
 
 
 def replay(
-    path: Path, url: str, provider: Provider, *, pace: Callable[[], Pace] = lambda: at_once
+    path: Path,
+    url: str,
+    provider: Provider,
+    *,
+    variant: Variant = AS_RECORDED,
+    by_turn: bool = False,
+    timeout: float = PATIENCE,
 ) -> Replay:
     """Play the cassette at `path` through the proxy at `url`, whose provider is `provider`.
 
+    `url` is the proxy's root; or, where the proxy is another, its base URL, and the provider
+    answers `by_turn`, whatever the wording of the request. The whole case has `timeout` seconds.
     Raises `InvalidCassette`.
     """
     played = Replay(case_name(path), file=_shown(path))
+    clock = _Clock(variant.pace)
+    over = time.perf_counter() + timeout
     with open_cassette(path) as cassette:
         check_digest(cassette)
+        variant.apply(cassette)
         played.backend = backend_of(cassette)
-        provider.play(CassetteTransport(cassette, pace=pace))
+        turn = TurnTransport(pace=clock.pace)
+        provider.play(turn if by_turn else CassetteTransport(cassette, pace=clock.pace))
         for number, (request, responses) in enumerate(_turns(cassette), 1):
+            turn.begin(responses)
+            clock.start()
+            where = f"{played.file}, turn {number}"
             try:
                 answer = send(
-                    url, request["body"], path=request["path"], headers=request["headers"]
+                    url,
+                    request["body"],
+                    path=request["path"].removeprefix("/v1" if by_turn else ""),
+                    headers=request["headers"],
+                    timeout=max(over - time.perf_counter(), 0.1),
                 )
             except httpx.TransportError as error:
-                played.unreached = f"{url}: {error}"
+                played.unreached = f"{url}: {error or type(error).__name__}"
                 break
-            where = f"{played.file}, turn {number}"
+            if by_turn:
+                if not turn.played:
+                    played.unplayed.append(f"{request['path']} (turn {number})")
+                responses = turn.played or responses[:1]
+            played.chunks.append(clock.chunks(responses))
             said = read_chat_stream(responses[-1]["body"]["string"])
             played.exchanges.append(Exchange(answer, said, where, request, responses, number))
-        provider.settle()
-        played.unplayed = list(_unplayed(cassette))
-    played.upstream_requests = provider.requests
+        # Another proxy may go on reading after it has answered.
+        provider.settle(1 if by_turn else PATIENCE)
+        if not by_turn:
+            played.unplayed = list(_unplayed(cassette))
+    played.upstream_requests = [request for request in provider.requests if request != b""]
     played.credentials = provider.credentials
     played.misses = provider.misses
     return played
+
+
+class _Clock:
+    """Takes down when each chunk of a turn is sent."""
+
+    def __init__(self, pace: Callable[[], Pace]) -> None:
+        self._pace = pace
+        self.start()
+
+    def start(self) -> None:
+        """Begin a turn."""
+        self._started = time.perf_counter()
+        self._streams: list[list[float]] = []
+
+    def pace(self) -> Pace:
+        """Return the pace of one stream."""
+        pace, started = self._pace(), self._started
+        times: list[float] = []
+        self._streams.append(times)
+
+        async def timed(number: int, milliseconds: float) -> None:
+            await pace(number, milliseconds)
+            times.append((time.perf_counter() - started) * 1000)
+
+        return timed
+
+    def chunks(self, responses: Sequence[Mapping[str, Any]]) -> list[tuple[float, bytes]]:
+        """Return what was sent of `responses` in this turn, the last perhaps more than once."""
+        return [
+            (at, data)
+            for number, times in enumerate(self._streams)
+            for at, (_, data) in zip(
+                times, chunks_of(responses[min(number, len(responses) - 1)]), strict=False
+            )
+        ]
 
 
 def recorded_turns(path: Path) -> list[list[Event]]:
@@ -103,20 +178,20 @@ def faults(played: Replay) -> list[Fault]:
 
     Where the proxy asked for something that is not recorded, the rest only follows from it.
     """
-    found = list(_edge_faults(played))
+    found = list(edge_faults(played))
     if played.misses:
         return found
     for exchange in played.exchanges:
         if played.backend == "chatgpt":
-            found += _changes(exchange)
+            found += changes(exchange)
             continue
-        schema_faults = list(_schema_faults(exchange))
+        invalid = list(schema_faults(exchange))
         # A rule may take for granted what the schemas say.
-        found += schema_faults or rules.check(exchange)
+        found += invalid or rules.check(exchange)
     return found
 
 
-def _changes(exchange: Exchange) -> Iterator[Fault]:
+def changes(exchange: Exchange) -> Iterator[Fault]:
     """Yield where a backend that is passed through did not pass as it was."""
     recorded, answer = exchange.responses[-1], exchange.answer
     expected = (recorded["status"]["code"], recorded["body"]["string"])
@@ -137,7 +212,7 @@ def _changes(exchange: Exchange) -> Iterator[Fault]:
         yield Fault("edge/6", requirement, expected_end, came, exchange.where, turn=exchange.turn)
 
 
-def _edge_faults(played: Replay) -> Iterator[Fault]:
+def edge_faults(played: Replay) -> Iterator[Fault]:
     where = played.file
     if played.unreached is not None:
         yield Fault("edge/1", "the proxy is reached", "an answer", played.unreached, where)
@@ -160,7 +235,7 @@ def _edge_faults(played: Replay) -> Iterator[Fault]:
             yield Fault("request/1", requirement, expected, str(schema_fault), place)
 
 
-def _schema_faults(exchange: Exchange) -> Iterator[Fault]:
+def schema_faults(exchange: Exchange) -> Iterator[Fault]:
     for event in exchange.events:
         if event.data is None:
             continue  # framing/3 says it
@@ -182,7 +257,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _turns(cassette: Cassette) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def _turns(cassette: Cassette) -> Iterator[tuple[dict[str, Any], Sequence[Mapping[str, Any]]]]:
     """Yield each request of the client, with all answers that it took to answer it."""
     if "client_request" not in cassette.responses[0]:
         raise InvalidCassette(f"{cassette.path}: has no client_request to send")

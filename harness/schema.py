@@ -40,7 +40,7 @@ def check(instance: object, name: str, *, at: str = "$") -> list[SchemaFault]:
 def check_event(event: Mapping[str, Any]) -> list[SchemaFault]:
     """Return what the schemas say of one Responses event, its items and their parts."""
     kind = event.get("type")
-    if kind not in event_types():
+    if not isinstance(kind, str) or kind not in event_types():
         return [SchemaFault("$.type", f"{kind!r} is no event that this suite knows")]
     faults = check(event, f"responses/events/{kind}.json")
     for path, item in _items(event):

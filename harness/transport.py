@@ -29,6 +29,7 @@ __all__ = [
     "as_recorded",
     "at_once",
     "difference",
+    "replayed",
     "unchanged",
 ]
 
@@ -110,7 +111,7 @@ class CassetteTransport(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         finish = self._begin()
         if self._cassette.can_play_response_for(recorded):
-            return _replay(self._cassette.play_response(recorded), self._pace())
+            return replayed(self._cassette.play_response(recorded), self._pace())
         if self._inner is None:
             raise Miss(cassette=self._cassette, failed_request=recorded)
         return await self._record(self._inner, request, recorded, finish)
@@ -190,7 +191,8 @@ def _end(error: httpx.TransportError) -> str:
     return next((end for end, kind in _ERRORS.items() if isinstance(error, kind)), "cut")
 
 
-def _replay(response: Mapping[str, Any], pace: Pace) -> httpx.Response:
+def replayed(response: Mapping[str, Any], pace: Pace) -> httpx.Response:
+    """Return a recorded answer, streaming; raises what a request without an answer raises."""
     status = response["status"]["code"]
     if status == NO_ANSWER:
         raise _ERRORS[response["stream"]["end"]]("the recording has no answer")
