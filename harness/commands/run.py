@@ -1,41 +1,187 @@
-"""`conformance run`: replay cassettes through the proxy and judge the result."""
+"""`conformance run`: replay cassettes through a proxy, and judge the result."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
+import importlib.util
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.data import all_cassettes
+from harness.errors import HarnessError
+from harness.scenarios import BACKENDS, Backend
 
 __all__ = ["add"]
+
+_EPILOG: Final = """\
+Without --target, this repository's proxy is looked at. With it, any other: configure yours to use
+http://127.0.0.1:PORT/v1 as its provider, with any key, start it, and say where it is:
+
+  conformance run --target http://127.0.0.1:4000/v1 --provider-port 9100
+
+A fault of a SHOULD is told, and fails with --strict. A file of --gaps lists what is known to be at
+fault: '- {rule: items/2, cassette: cerebras/hello, variant: recorded, reason: why}', of which
+cassette and variant may be left out; what no longer occurs must be taken out of it.
+
+exit status: 0, 1 (there are faults), 2 (it could not be run)
+"""
+
+#: Seconds that another proxy has for a case.
+_TIMEOUT: Final = 20.0
 
 
 def add(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
-        "run", help="replay cassettes through the proxy and judge the result"
+        "run",
+        help="replay cassettes through a proxy, and judge the result",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cassettes", nargs="*", type=Path, metavar="CASSETTE", help="default: all")
+    parser.add_argument("--target", metavar="URL", help="the base URL of another proxy")
+    parser.add_argument(
+        "--provider-port", type=int, metavar="PORT", help="where that proxy finds its provider"
+    )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help="only its cassettes; with --target: cerebras"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="cassettes (hello), rules (items/2) or sections (items)",
+    )
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        default=["recorded"],
+        metavar="NAME",
+        help="other ways to replay a stream, or 'all'; default: as it was recorded",
+    )
+    parser.add_argument("--strict", action="store_true", help="let a SHOULD fail, too")
+    parser.add_argument("--gaps", type=Path, metavar="FILE", help="YAML, see below")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write verdicts.jsonl and pages")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=_TIMEOUT,
+        metavar="SECONDS",
+        help="after which a case has hung; default: %(default)g",
+    )
     parser.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness.cassette import backend_of, load
+    from harness.gaps import read_gaps, with_gaps
     from harness.provider import Provider
-    from harness.replay import case_name, faults, replay
     from harness.subject import OwnProxies
+    from harness.suite import Subject, run
+    from harness.telling import Teller
+    from harness.terminal import painter, wants_color
+    from harness.variants import variants_named
 
-    paths = arguments.cassettes or all_cassettes()
-    failed = 0
-    with Provider() as provider, OwnProxies(provider) as proxies:
-        for path in paths:
-            url = proxies[backend_of(load(path))].url
-            found = faults(replay(path, url, provider))
-            print(f"{'FAILED' if found else 'ok':<8}{case_name(path)}", flush=True)
-            for fault in found:
-                print(f"\n{fault}")
-            if found:
-                print()
-            failed += bool(found)
-    print(f"{len(paths) - failed} of {len(paths)} cassettes conform")
-    return 1 if failed else 0
+    target, port = arguments.target, arguments.provider_port
+    if (target is None) != (port is None):
+        raise HarnessError(
+            "--target and --provider-port belong together: where the proxy under test is, and "
+            "where it finds its provider"
+        )
+    variants = variants_named(arguments.variant)
+    gaps = read_gaps(arguments.gaps) if arguments.gaps else []
+    paths, rules = _selected(arguments)
+    with ExitStack() as stack:
+        provider = stack.enter_context(Provider(port=port or 0))
+        if target is None:
+            proxies = stack.enter_context(OwnProxies(provider))
+            subject = Subject("codex-proxy", lambda backend: proxies[backend].url)
+        else:
+            base = _base_url(target)
+            subject = Subject(base, lambda backend: base, is_foreign=True)
+        lines = run(
+            [(path, variant) for path in paths for variant in variants],
+            subject,
+            provider,
+            timeout=arguments.timeout,
+            strict=arguments.strict,
+        )
+        chosen = (line for line in lines if _is_wanted(line, rules))
+        say = functools.partial(print, flush=True)
+        teller = Teller(say, painter(wants_color(sys.stdout)), strict=arguments.strict)
+        told = list(teller.listen(with_gaps(chosen, gaps, str(arguments.gaps))))
+    if not teller.cases:
+        raise HarnessError("none of these cassettes can be replayed in such a variant")
+    if arguments.report:
+        _report(told, arguments.report)
+    what = "cassettes" if arguments.variant == ["recorded"] else "cases"
+    print(f"{teller.cases - teller.failed} of {teller.cases} {what} conform")
+    return 1 if teller.failed or teller.stale else 0
+
+
+def _report(lines: list[Any], folder: Path) -> None:
+    from harness.verdicts import write_lines
+
+    try:
+        write_lines(lines, folder / "verdicts.jsonl")
+        if importlib.util.find_spec("harness.report"):
+            importlib.import_module("harness.report").write(folder)
+    except OSError as error:
+        raise HarnessError(f"{folder}: the report cannot be written: {error}") from None
+
+
+def _base_url(text: str) -> str:
+    import httpx
+
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise HarnessError(f"--target {text}: is no URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise HarnessError(f"--target {text}: is no URL like http://127.0.0.1:4000/v1")
+    return text.rstrip("/")
+
+
+# --- what is run ---------------------------------------------------------------------------------
+
+
+def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
+    """Return the cassettes to play, and the rules or sections to tell of (none: all of them)."""
+    from harness.cassette import backend_of, load
+    from harness.replay import case_name
+    from harness.rules import RULES
+
+    backend: Backend | None = arguments.backend or ("cerebras" if arguments.target else None)
+    paths: list[Path] = arguments.cassettes or all_cassettes()
+    if backend is not None:
+        paths = [path for path in paths if backend_of(load(path)) == backend]
+    sections = {rule.partition("/")[0] for rule in RULES}
+    sections |= {"edge", "request", "schema", "variants"}
+    names = {name for path in paths for name in (case_name(path), path.stem)}
+    rules, cassettes = set(), set()
+    for id in arguments.only:
+        if id in RULES or id.partition("/")[0] in sections:
+            rules.add(id)
+        elif id in names:
+            cassettes.add(id)
+        else:
+            raise HarnessError(
+                f"--only {id}: is no cassette of this run, no rule and no section; "
+                "'conformance list' shows the cassettes"
+            )
+    if cassettes:
+        paths = [path for path in paths if {case_name(path), path.stem} & cassettes]
+    if not paths:
+        raise HarnessError(f"there are no cassettes of the {backend} backend")
+    return paths, rules
+
+
+def _is_wanted(line: Any, rules: set[str]) -> bool:
+    from harness.verdicts import Verdict
+
+    if not rules or not isinstance(line, Verdict):
+        return True
+    return bool({line.rule, line.rule.partition("/")[0]} & rules)
