@@ -32,6 +32,7 @@ __all__ = [
     "Turns",
     "accepted_differences",
     "compare",
+    "reason_of",
     "runs",
     "type_of",
     "unmatched",
@@ -96,7 +97,7 @@ def compare(
     found: dict[str, str] = {}
     for id, where in _differences(_Notes(ours, "ours"), _Notes(reference, "reference")):
         found.setdefault(id, where)
-    return [Difference(id, where, _reason(id, accepted)) for id, where in found.items()]
+    return [Difference(id, where, reason_of(id, accepted)) for id, where in found.items()]
 
 
 def unmatched(
@@ -114,7 +115,8 @@ def unmatched(
     ]
 
 
-def _reason(id: str, accepted: Sequence[Accepted]) -> str | None:
+def reason_of(id: str, accepted: Sequence[Accepted]) -> str | None:
+    """Return why the difference `id` is accepted; None where it is not."""
     for entry in accepted:
         if any(_matches(pattern, id) for pattern in entry.differences):
             return entry.reason
