@@ -67,6 +67,8 @@ class CustomInput:
         """Return the text that some more of the arguments adds."""
         if self._state is _State.CLOSED:
             return ""
+        if self._state is _State.TEXT and not self._held and _is_plain(arguments):
+            return arguments
         self._held += arguments
         if self._state is _State.OPENING:
             if (opening := _OPENING.match(self._held)) is not None:
@@ -111,6 +113,11 @@ class CustomInput:
             return "" if is_end else _unescaped(self._held)
         # Half of a surrogate pair stands for no character, and could not be sent.
         return _text_of(self._held).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _is_plain(arguments: str) -> bool:
+    """Tell whether all of it stands for itself."""
+    return '"' not in arguments and "\\" not in arguments
 
 
 def _may_open(held: str) -> bool:
