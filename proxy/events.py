@@ -33,6 +33,8 @@ __all__ = [
     "ResponseFailed",
     "ResponseInProgress",
     "ResponseIncomplete",
+    "delta_template",
+    "encode",
     "framed",
 ]
 
@@ -177,12 +179,22 @@ class CustomToolCallInputDone(_ItemEvent, kw_only=True, tag="response.custom_too
 
 # --- as bytes ------------------------------------------------------------------------------------
 
-_encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 
 
 def framed(event: Event) -> bytes:
     """Return an event as it stands in the stream; there are no line breaks in its JSON."""
-    return _head(type(event)) + _encode(event) + b"\n\n"
+    return _head(type(event)) + encode(event) + b"\n\n"
+
+
+def delta_template(delta: Event) -> bytes:
+    """Return an empty delta as it stands in the stream, for `%`: its number, its text as JSON.
+
+    Nearly all events are deltas, and those of one item differ in nothing else.
+    """
+    template = framed(delta).replace(b"%", b"%%")
+    template = template.replace(b'"sequence_number":0,', b'"sequence_number":%d,')
+    return template.replace(b'"delta":""', b'"delta":%b')
 
 
 @functools.cache

@@ -6,7 +6,7 @@ Each kind of item knows its own chain; `ResponseStream` decides when. Ids and in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import msgspec
@@ -23,23 +23,35 @@ __all__ = ["Compaction", "Message", "OpenItem", "Reasoning", "call_item"]
 class OpenItem(ABC):
     """An item that was added and is not done yet. Its deltas are kept, and joined once."""
 
-    __slots__ = ("_deltas", "id", "output_index")
+    __slots__ = ("_deltas", "_template", "id", "output_index")
 
     #: What ids of this kind begin with, as OpenAI's do.
     prefix: ClassVar[str]
+    #: Makes the event of a delta; None where Codex wants none.
+    delta_event: ClassVar[Callable[..., Event] | None] = None
 
     def __init__(self, token: str, output_index: int) -> None:
         self.id = f"{self.prefix}_{token}_{output_index}"
         self.output_index = output_index
         self._deltas: list[str] = []
+        self._template = b""
 
     def added(self) -> Iterator[Event]:
         """Yield the events that open the item."""
         yield OutputItemAdded(output_index=self.output_index, item=self._item("in_progress", None))
 
-    @abstractmethod
-    def delta(self, text: str) -> Event | None:
-        """Take some more of what the provider says; return its event, if it makes one."""
+    def take(self, text: str) -> str:
+        """Take some more of what the provider says; return what of it makes a delta."""
+        self._deltas.append(text)
+        return text if self.delta_event else ""
+
+    def framed_delta(self, text: str, sequence_number: int) -> bytes:
+        """Return the event of one delta as it stands in the stream."""
+        if not self._template:
+            assert self.delta_event is not None
+            event = self.delta_event(item_id=self.id, output_index=self.output_index, delta="")
+            self._template = events.delta_template(event)
+        return self._template % (sequence_number, events.encode(text))
 
     def done(self, status: Status) -> Iterator[Event]:
         """Yield the events that end the item; the last one holds it whole, all that Codex keeps."""
@@ -61,17 +73,12 @@ class Reasoning(OpenItem):
 
     __slots__ = ()
     prefix = "rs"
+    delta_event = events.ReasoningSummaryTextDelta
 
     def added(self) -> Iterator[Event]:
         yield from super().added()
         yield events.ReasoningSummaryPartAdded(
             item_id=self.id, output_index=self.output_index, part=SummaryText("")
-        )
-
-    def delta(self, text: str) -> Event:
-        self._deltas.append(text)
-        return events.ReasoningSummaryTextDelta(
-            item_id=self.id, output_index=self.output_index, delta=text
         )
 
     def _text_done(self, text: str) -> Iterator[Event]:
@@ -92,16 +99,13 @@ class Message(OpenItem):
 
     __slots__ = ()
     prefix = "msg"
+    delta_event = events.OutputTextDelta
 
     def added(self) -> Iterator[Event]:
         yield from super().added()
         yield events.ContentPartAdded(
             item_id=self.id, output_index=self.output_index, part=OutputText("")
         )
-
-    def delta(self, text: str) -> Event:
-        self._deltas.append(text)
-        return events.OutputTextDelta(item_id=self.id, output_index=self.output_index, delta=text)
 
     def _text_done(self, text: str) -> Iterator[Event]:
         yield events.OutputTextDone(item_id=self.id, output_index=self.output_index, text=text)
@@ -119,9 +123,6 @@ class Compaction(OpenItem):
 
     __slots__ = ()
     prefix = "cmp"
-
-    def delta(self, text: str) -> None:
-        self._deltas.append(text)
 
     def _text_done(self, text: str) -> Iterator[Event]:
         yield from ()
@@ -154,12 +155,7 @@ class FunctionCall(_Call):
 
     __slots__ = ()
     prefix = "fc"
-
-    def delta(self, text: str) -> Event:
-        self._deltas.append(text)
-        return events.FunctionCallArgumentsDelta(
-            item_id=self.id, output_index=self.output_index, delta=text
-        )
+    delta_event = events.FunctionCallArgumentsDelta
 
     def _text_done(self, text: str) -> Iterator[Event]:
         yield events.FunctionCallArgumentsDone(
@@ -182,27 +178,23 @@ class CustomToolCall(_Call):
 
     __slots__ = ("_input",)
     prefix = "ctc"
+    delta_event = events.CustomToolCallInputDelta
 
     def __init__(self, token: str, output_index: int, *, call_id: str, origin: Origin) -> None:
         super().__init__(token, output_index, call_id=call_id, origin=origin)
         self._input = CustomInput()
 
-    def delta(self, text: str) -> Event | None:
-        return self._input_delta(self._input.receive(text))
+    def take(self, text: str) -> str:
+        said = self._input.receive(text)
+        return super().take(said) if said else ""
 
     def done(self, status: Status) -> Iterator[Event]:
-        last = self._input_delta(self._input.end())
-        if last is not None:
-            yield last
+        if rest := self._input.end():
+            self._deltas.append(rest)
+            yield events.CustomToolCallInputDelta(
+                item_id=self.id, output_index=self.output_index, delta=rest
+            )
         yield from super().done(status)
-
-    def _input_delta(self, text: str) -> Event | None:
-        if not text:
-            return None
-        self._deltas.append(text)
-        return events.CustomToolCallInputDelta(
-            item_id=self.id, output_index=self.output_index, delta=text
-        )
 
     def _text_done(self, text: str) -> Iterator[Event]:
         yield events.CustomToolCallInputDone(
@@ -225,9 +217,6 @@ class LocalShellCall(_Call):
 
     __slots__ = ()
     prefix = "lsh"
-
-    def delta(self, text: str) -> None:
-        self._deltas.append(text)
 
     def _text_done(self, text: str) -> Iterator[Event]:
         yield from ()

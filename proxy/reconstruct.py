@@ -229,9 +229,7 @@ class ResponseStream:
             )
             self._emit_all(call.item.added())
         if call.item is not None and call.pending:
-            delta = call.item.delta(call.take())
-            if delta is not None:
-                self._emit(delta)
+            self._emit_delta(call.item, call.take())
 
     def _unique_call_id(self, id: str) -> str:
         """Return the provider's id, unless the conversation has had it: Codex does not notice."""
@@ -258,9 +256,7 @@ class ResponseStream:
             self._stop_writing()
             self._writing = kind(self._token, self._next_output_index())
             self._emit_all(self._writing.added())
-        delta = self._writing.delta(text)
-        if delta is not None:
-            self._emit(delta)
+        self._emit_delta(self._writing, text)
 
     def _stop_writing(self) -> None:
         if self._writing is not None:
@@ -338,6 +334,11 @@ class ResponseStream:
         event.sequence_number = self._sequence_number
         self._sequence_number += 1
         self._outgoing += events.framed(event)
+
+    def _emit_delta(self, item: OpenItem, text: str) -> None:
+        if delta := item.take(text):
+            self._outgoing += item.framed_delta(delta, self._sequence_number)
+            self._sequence_number += 1
 
     def _take(self) -> bytes:
         outgoing = bytes(self._outgoing)
