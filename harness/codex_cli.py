@@ -65,7 +65,7 @@ class Codex:
         self,
         prompt: str,
         *,
-        proxy_url: str,
+        proxy_url: str | None,
         folder: Path,
         model: str = "gpt-oss-120b",
         own_login: bool = False,
@@ -75,13 +75,14 @@ class Codex:
     ) -> Run:
         """Let Codex answer `prompt` through the proxy, in empty folders of its own in `folder`.
 
+        Without `proxy_url` its home `folder / "codex"` is there, and says who answers, and as what.
         It shows `key` to the proxy or, with `own_login`, what the person who runs this is logged in
         with, whose Codex home it then uses. Without `sandbox` commands run unasked and unconfined:
         that is for models whose script says which. Raises `CodexUnavailable` where it hangs.
         """
         folders = {name: folder / name for name in ("home", "codex", "tmp", "work")}
         for path in folders.values():
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=proxy_url is None)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folders["home"]),
@@ -89,7 +90,8 @@ class Codex:
             # With CODEX_HOME below it, Codex warns.
             "TMPDIR": str(folders["tmp"]),
         }
-        arguments = ["exec", "--json", "--skip-git-repo-check", "-m", model]
+        arguments = ["exec", "--json", "--skip-git-repo-check"]
+        arguments += ["-m", model] if proxy_url is not None else []
         arguments += _CONFINED if sandbox else ["--dangerously-bypass-approvals-and-sandbox"]
         provider: dict[str, str | bool] = {
             "name": "proxy",
@@ -104,7 +106,9 @@ class Codex:
         if key is not None:
             environment["PROXY_KEY"] = key
             provider["env_key"] = "PROXY_KEY"
-        if self._is_old and key is None and not own_login:
+        if proxy_url is None:
+            pass  # nothing is to be said twice
+        elif self._is_old and key is None and not own_login:
             environment["OPENAI_BASE_URL"] = f"{proxy_url}/v1"
         else:
             # JSON's strings and booleans are TOML's.

@@ -40,6 +40,7 @@ example:
   CEREBRAS_API_KEY=csk-... codex-proxy &
   codex-proxy --backend chatgpt &
   curl http://127.0.0.1:10001/health http://127.0.0.1:10000/health
+  codex-proxy setup --help      what Codex needs to use it
 """
 
 _KNOWN = " or ".join(BACKENDS)
@@ -53,7 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     2: something is wrong with what was asked for; 1: it could not be done.
     """
-    settings = parse(sys.argv[1:] if argv is None else argv, os.environ)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["setup"]:
+        from proxy import codex_setup  # what serving does not need
+
+        return codex_setup.main(argv[1:])
+    settings = parse(argv, os.environ)
     config = uvicorn.Config(
         create_app(settings),
         # By name, so that a missing one is an error and not a slower proxy.
