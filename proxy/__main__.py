@@ -32,6 +32,7 @@ environment of cerebras:
   switches, 0 or 1, for what depends on the version of the API or on the model; default 0:
   CEREBRAS_PARALLEL_TOOL_CALLS   send parallel_tool_calls
   CEREBRAS_THINK_TAGS            take <think>...</think> at the start of content for reasoning
+  PROXY_STATUS_LINE              have the model show the repository and branch that Codex is in
 
 environment of chatgpt:
   CHATGPT_BASE_URL    where it is; default https://chatgpt.com/backend-api/codex
@@ -152,6 +153,7 @@ def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
         "timeout": _seconds(environment, "CEREBRAS_TIMEOUT", Settings.timeout),
         "send_parallel_tool_calls": _switch(environment, "CEREBRAS_PARALLEL_TOOL_CALLS"),
         "think_tags": _switch(environment, "CEREBRAS_THINK_TAGS"),
+        "status_line": _switch(environment, "PROXY_STATUS_LINE"),
     }
 
 

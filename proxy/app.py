@@ -23,6 +23,7 @@ from proxy.reconstruct import Cut, End, ResponseStream
 from proxy.request import InvalidRequest, Request, decode_request
 from proxy.responses import OutputCompaction, Response
 from proxy.settings import Settings
+from proxy.status_line import StatusLine
 from proxy.translate import Translation, translate
 from proxy.upstream import Cerebras, ConnectionFault, read_error
 
@@ -56,6 +57,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._upstream: Cerebras | None = None
+        self._status_line = StatusLine() if settings.status_line else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -114,6 +116,8 @@ class App:
         except ContentEncodingError as error:
             await client.send_error(415, str(error))
             return
+        if self._status_line is not None:
+            await self._status_line.put_into(translation)
         stream = self._stream(client, client_request, translation)
         if client_request.stream and not compacts:
             ticking = asyncio.create_task(_keep_alive(client, stream, self._settings.keep_alive))

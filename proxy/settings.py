@@ -52,6 +52,8 @@ class Settings:
     send_parallel_tool_calls: bool = False
     #: Some models open their content with `<think>...</think>`: take that for reasoning.
     think_tags: bool = False
+    #: Have the model show in which repository and branch Codex works.
+    status_line: bool = False
 
     def __post_init__(self) -> None:
         """Fill in what depends on the backend."""
