@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness import __version__
-from harness.commands import compare, record, run, serve, verify, view
+from harness.commands import compare, doctor, record, run, serve, verify, view
 from harness.errors import HarnessError
 
 __all__ = ["main"]
@@ -23,6 +23,7 @@ examples:
   conformance record hello --upstream emulator       record against the scripted emulator
   CEREBRAS_API_KEY=csk-... conformance record hello  record Cerebras itself
   conformance serve hello                            use Codex offline, on what was recorded
+  conformance doctor                                 find what keeps Codex from working here
 
 Cassettes are those of ./cassettes, where there is one, else those that were installed with this.
 """
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, view, verify, record, compare, serve):
+    for command in (run, view, verify, record, compare, serve, doctor):
         command.add(commands)
     arguments = parser.parse_args(argv)
     try:
