@@ -1,0 +1,165 @@
+"""What docs/operating.md tells people to write, tried out."""
+
+from __future__ import annotations
+
+import contextlib
+import plistlib
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness.server import LoopbackServer
+from harness.subject import OwnProxy
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider, stream, stream_until
+from tests.unit.proxy.streams import finishes, says, tokens
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+
+HELLO = says("Hello.") + finishes("stop", tokens(9, 1))
+REQUEST = {"model": "gpt-oss-120b", "input": "Say hello.", "stream": True}
+
+
+def block(language: str) -> str:
+    """Return the one block of code in this language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    return str(found)
+
+
+def needed(program: str) -> str:
+    """Return where a program is, or skip: what is written for it cannot be tried without it."""
+    found = shutil.which(program, path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+# --- nginx ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def upstream() -> Iterator[Provider]:
+    provider = Provider()
+    yield provider
+    assert provider.rejected == []
+
+
+@pytest.fixture
+def instances(upstream: Provider) -> Iterator[list[OwnProxy]]:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(LoopbackServer(upstream))
+        proxies = [OwnProxy(f"{server.url}/v1", api_key=KEY) for _ in range(2)]
+        yield [stack.enter_context(proxy) for proxy in proxies]
+
+
+@pytest.fixture
+def nginx(instances: list[OwnProxy], tmp_path: Path) -> Iterator[str]:
+    """nginx as the document has it, in front of two instances; its URL."""
+    program = needed("nginx")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        own = f"127.0.0.1:{listener.getsockname()[1]}"
+    written = block("nginx").replace("127.0.0.1:10001", own)
+    for port, proxy in zip((10011, 10012), instances, strict=True):
+        written = written.replace(f"127.0.0.1:{port}", proxy.url.removeprefix("http://"))
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr warn;\n"
+        f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{written}}}\n"
+    )
+    process = subprocess.Popen(
+        [program, "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        for _ in range(100):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"http://{own}/health", trust_env=False)
+                break
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        yield f"http://{own}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def test_nginx_hands_on_each_event_when_it_comes(nginx: str, upstream: Provider) -> None:
+    heard = threading.Event()
+    upstream.answer = stream_until(heard, says("Hel"), says("lo.") + finishes("stop"))
+
+    with (
+        httpx.Client(timeout=PATIENCE, trust_env=False) as client,
+        client.stream("POST", f"{nginx}/v1/responses", json=REQUEST) as answer,
+    ):
+        body = ""
+        for text in answer.iter_text():
+            body += text
+            if '"delta":"Hel"' in body:
+                heard.set()
+
+    assert answer.status_code == 200
+    assert '"delta":"lo."' in body
+    assert "response.completed" in body
+
+
+def test_nginx_does_without_an_instance_that_is_gone(
+    nginx: str, upstream: Provider, instances: list[OwnProxy]
+) -> None:
+    upstream.answer = stream(HELLO)
+    instances[0].__exit__(None, None, None)
+
+    with httpx.Client(base_url=nginx, timeout=PATIENCE, trust_env=False) as client:
+        answers = [client.post("/v1/responses", json=REQUEST) for _ in range(6)]
+
+    assert [answer.text.count("response.completed") // 2 for answer in answers] == [1] * 6
+    assert len(upstream.seen) == 6
+
+
+def test_nginx_takes_a_long_conversation(nginx: str, upstream: Provider) -> None:
+    upstream.answer = stream(HELLO)
+    long = {**REQUEST, "input": "x" * 3_000_000}
+
+    answer = httpx.post(f"{nginx}/v1/responses", json=long, timeout=PATIENCE, trust_env=False)
+
+    assert "response.completed" in answer.text
+
+
+# --- systemd, launchd ----------------------------------------------------------------------------
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    program = needed("systemd-analyze")
+    home = tmp_path / "codex-proxy-conformance" / ".venv" / "bin"
+    home.mkdir(parents=True)
+    (home / "codex-proxy").write_text("#!/bin/sh\n")
+    (home / "codex-proxy").chmod(0o755)
+    unit = tmp_path / "codex-proxy@10001.service"
+    unit.write_text(block("ini").replace("%h", str(tmp_path)))
+
+    run = subprocess.run(
+        [program, "verify", "--man=no", "--recursive-errors=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    about = [line for line in run.stderr.splitlines() if "codex-proxy@" in line]
+    assert about == []
+
+
+def test_the_plist_is_one() -> None:
+
+    plist = plistlib.loads(block("xml").encode())
+
+    assert plist["Umask"] == 0o077
+    assert plist["ProgramArguments"][0].endswith("/.venv/bin/codex-proxy")
