@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import HarnessError
 
-__all__ = ["Codex", "CodexUnavailable", "Run", "find", "from_npm", "from_pypi"]
+__all__ = ["Codex", "CodexUnavailable", "Run", "find", "from_npm", "from_pypi", "newest"]
 
 #: Seconds for one run; a healthy one takes less than two.
 _TIMEOUT: Final = 120
@@ -27,7 +28,8 @@ _CONFINED: Final = ("--sandbox", "workspace-write", "-c", 'approval_policy="neve
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+[-.\w]*")
 
 #: Codex 0.163 otherwise waits for hosts that have nothing to do with the model.
-_QUIET: Final = ("-c", "analytics.enabled=false", "--disable", "plugins")
+#: (`--disable plugins` ends the versions around 0.101, which do not know the feature.)
+_QUIET: Final = ("-c", "analytics.enabled=false", "-c", "features.plugins=false")
 
 
 class CodexUnavailable(HarnessError):
@@ -41,6 +43,12 @@ class Run:
     exit_code: int
     events: list[dict[str, Any]]
     stderr: str
+
+    @property
+    def conversation(self) -> str | None:
+        """What `resume` takes to go on with it."""
+        started = [event for event in self.events if event["type"] == "thread.started"]
+        return str(started[0]["thread_id"]) if started else None
 
     @property
     def last_message(self) -> str | None:
@@ -70,19 +78,28 @@ class Codex:
         model: str = "gpt-oss-120b",
         own_login: bool = False,
         key: str | None = None,
+        login: Mapping[str, Any] | None = None,
         sandbox: bool = False,
+        resume: str | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] = (),
         timeout: float = _TIMEOUT,
     ) -> Run:
-        """Let Codex answer `prompt` through the proxy, in empty folders of its own in `folder`.
+        """Let Codex answer `prompt` through the proxy, in folders of its own in `folder`.
 
-        Without `proxy_url` its home `folder / "codex"` is there, and says who answers, and as what.
-        It shows `key` to the proxy or, with `own_login`, what the person who runs this is logged in
-        with, whose Codex home it then uses. Without `sandbox` commands run unasked and unconfined:
-        that is for models whose script says which. Raises `CodexUnavailable` where it hangs.
+        They are empty, but for what is in `folder/work` already, and for what `resume`, a
+        conversation of an earlier run there, needs. Without `proxy_url` its home `folder / "codex"`
+        says who answers, and as what. It shows `key` to the proxy, or `login`, which is what
+        `auth.json` has; with `own_login`, what the person who runs this is logged in with, whose
+        Codex home it then uses. Without `sandbox` commands run unasked and unconfined: that is for
+        models whose script says which. The last answer is in the form of `output_schema`. `config`
+        has values of `config.toml`, `arguments` flags of `codex exec`. Raises `CodexUnavailable`
+        where it hangs.
         """
         folders = {name: folder / name for name in ("home", "codex", "tmp", "work")}
         for path in folders.values():
-            path.mkdir(parents=True, exist_ok=proxy_url is None)
+            path.mkdir(parents=True, exist_ok=True)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folders["home"]),
@@ -90,9 +107,9 @@ class Codex:
             # With CODEX_HOME below it, Codex warns.
             "TMPDIR": str(folders["tmp"]),
         }
-        arguments = ["exec", "--json", "--skip-git-repo-check"]
-        arguments += ["-m", model] if proxy_url is not None else []
-        arguments += _CONFINED if sandbox else ["--dangerously-bypass-approvals-and-sandbox"]
+        command = ["exec", "--json", "--skip-git-repo-check"]
+        command += ["-m", model] if proxy_url is not None else []
+        command += _CONFINED if sandbox else ["--dangerously-bypass-approvals-and-sandbox"]
         provider: dict[str, str | bool] = {
             "name": "proxy",
             "base_url": f"{proxy_url}/v1",
@@ -106,19 +123,36 @@ class Codex:
         if key is not None:
             environment["PROXY_KEY"] = key
             provider["env_key"] = "PROXY_KEY"
+        if login is not None:
+            file = folders["codex"] / "auth.json"
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(login))
+            provider["requires_openai_auth"] = True
         if proxy_url is None:
             pass  # nothing is to be said twice
-        elif self._is_old and key is None and not own_login:
+        elif self._is_old and key is None and login is None and not own_login:
             environment["OPENAI_BASE_URL"] = f"{proxy_url}/v1"
         else:
-            # JSON's strings and booleans are TOML's.
-            table = ",".join(f"{name}={json.dumps(value)}" for name, value in provider.items())
-            arguments += ["-c", "model_provider=proxy", "-c", f"model_providers.proxy={{{table}}}"]
+            command += [
+                "-c",
+                "model_provider=proxy",
+                "-c",
+                f"model_providers.proxy={_toml(provider)}",
+            ]
         if not self._is_old:
-            arguments += _QUIET
+            command += _QUIET
+        if output_schema is not None:
+            file = folder / "output-schema.json"
+            file.write_text(json.dumps(output_schema))
+            command += ["--output-schema", str(file)]
+        for name, value in (config or {}).items():
+            command += ["-c", f"{name}={_toml(value)}"]
+        command += arguments
+        if resume is not None:
+            command += ["resume", resume]
         try:
             finished = subprocess.run(
-                [str(self.binary), *arguments, prompt],
+                [str(self.binary), *command, prompt],
                 cwd=folders["work"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -136,6 +170,13 @@ class Codex:
     def _is_old(self) -> bool:
         """Whether it reads its base URL from the environment."""
         return tuple(map(int, self.version.split(".")[:2])) < (0, 100)
+
+
+def _toml(value: Any) -> str:
+    """Return `value` as TOML on one line; its strings, numbers, booleans and lists are JSON's."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}={_toml(each)}" for name, each in value.items()) + "}"
+    return json.dumps(value)
 
 
 def find(version: str | None, cache: Path) -> Codex:
@@ -201,3 +242,22 @@ def from_npm(version: str, cache: Path) -> Codex:
             reason = "; ".join(line.removeprefix("npm error ") for line in said[:2])
             raise CodexUnavailable(f"npm cannot install Codex {version}: {reason or done.stderr}")
     return Codex(version, binary)
+
+
+def newest() -> str:
+    """Return the newest version that npm has; raises `CodexUnavailable` where it does not say."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CodexUnavailable("npm is missing, and it alone knows which Codex is the newest")
+    done = subprocess.run(
+        [npm, "view", "@openai/codex", "version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = _VERSION.search(done.stdout)
+    if done.returncode or found is None:
+        said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
+        raise CodexUnavailable(f"npm does not say which Codex is the newest: {said[0]}")
+    return found[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.codex_cli import Codex, CodexUnavailable, Run, from_npm
+from harness.codex_cli import Codex, CodexUnavailable, Run, from_npm, newest
 
 #: Prints how it was started, as Codex prints what happened.
 TELLS = f"""\
@@ -72,7 +72,7 @@ def test_new_codex_is_kept_from_calling_elsewhere(tmp_path: Path) -> None:
     arguments = told(tmp_path, "0.163.0")["argv"]
 
     assert "analytics.enabled=false" in arguments
-    assert arguments[arguments.index("--disable") + 1] == "plugins"
+    assert "features.plugins=false" in arguments
 
 
 @pytest.mark.parametrize("version", ["0.45.0", "0.163.0"])
@@ -127,3 +127,63 @@ def test_a_codex_that_was_installed_before_is_not_installed_again(
     binary.touch()
 
     assert from_npm("0.45.0", tmp_path) == Codex("0.45.0", binary)
+
+
+def test_a_conversation_a_schema_and_a_configuration_are_handed_on(tmp_path: Path) -> None:
+    binary = tmp_path / "codex-binary"
+    binary.write_text(TELLS)
+    binary.chmod(0o755)
+
+    finished = Codex("0.163.0", binary).run(
+        "go on",
+        proxy_url=URL,
+        folder=tmp_path / "run",
+        resume="01a2",
+        output_schema={"type": "object"},
+        config={"model_auto_compact_token_limit": 10, "a.b": ["x", True], "c": {"d": "é"}},
+        arguments=["--include-plan-tool"],
+    )
+
+    arguments = finished.events[0]["argv"]
+    assert arguments[-4:] == ["--include-plan-tool", "resume", "01a2", "go on"]
+    assert "model_auto_compact_token_limit=10" in arguments
+    assert 'a.b=["x", true]' in arguments
+    assert 'c={d="\\u00e9"}' in arguments
+    schema = arguments[arguments.index("--output-schema") + 1]
+    assert Path(schema).read_text() == '{"type": "object"}'
+
+
+def test_a_login_is_codex_own_for_the_proxy(tmp_path: Path) -> None:
+    binary = tmp_path / "codex-binary"
+    binary.write_text(TELLS)
+    binary.chmod(0o755)
+    run = Codex("0.45.0", binary).run
+
+    start = run("hi", proxy_url=URL, folder=tmp_path / "run", login={"tokens": {}}).events[0]
+
+    file = tmp_path / "run" / "codex" / "auth.json"
+    assert file.read_text() == '{"tokens": {}}'
+    assert file.stat().st_mode & 0o077 == 0
+    assert "requires_openai_auth=true" in " ".join(start["argv"])
+
+
+@pytest.mark.parametrize(
+    ("npm", "message"),
+    [
+        ("echo 0.170.1", None),
+        ("echo npm error code E500 >&2; exit 1", "is the newest: npm error code E500"),
+        ("echo nothing", "is the newest: nothing"),
+    ],
+)
+def test_npm_knows_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: str, message: str | None
+) -> None:
+    (tmp_path / "npm").write_text(f"#!/bin/sh\n{npm}\n")
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    if message is None:
+        assert newest() == "0.170.1"
+        return
+    with pytest.raises(CodexUnavailable, match=message):
+        newest()
