@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness import __version__
-from harness.commands import compare, doctor, record, run, serve, verify, view
+from harness.commands import codex, compare, doctor, record, run, serve, verify, view
 from harness.errors import HarnessError
 
 __all__ = ["main"]
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, view, verify, record, compare, serve, doctor):
+    for command in (run, view, verify, record, compare, serve, codex, doctor):
         command.add(commands)
     arguments = parser.parse_args(argv)
     try:
