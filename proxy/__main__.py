@@ -14,6 +14,8 @@ import httpx
 import uvicorn
 
 from proxy.app import create_app
+from proxy.guard import is_loopback
+from proxy.protocol import Protocol
 from proxy.settings import BACKENDS, Settings
 
 __all__ = ["main"]
@@ -36,6 +38,10 @@ environment of cerebras:
 
 environment of chatgpt:
   CHATGPT_BASE_URL    where it is; default https://chatgpt.com/backend-api/codex
+
+environment of both:
+  PROXY_TOKEN         what every request must have in its header x-proxy-token; an address that
+                      is not loopback needs one
 
 example:
   CEREBRAS_API_KEY=csk-... codex-proxy &
@@ -66,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # By name, so that a missing one is an error and not a slower proxy.
         interface="asgi3",
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -78,7 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         timeout_graceful_shutdown=_GRACE,
     )
     try:
-        listener = _listen(settings.host, settings.port)
+        listener = _listen(settings)
+    except _OpenToAll as error:
+        print(f"codex-proxy: error: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         print(f"codex-proxy: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
@@ -117,7 +126,8 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
     parser.add_argument(
         "--host",
         default=environment.get("PROXY_HOST") or Settings.host,
-        help="address to listen on (also PROXY_HOST; default: %(default)s)",
+        help="address to listen on; others than loopback need PROXY_TOKEN "
+        "(also PROXY_HOST; default: %(default)s)",
     )
     ports = ", ".join(f"{backend.port} for {name}" for name, backend in BACKENDS.items())
     parser.add_argument(
@@ -134,6 +144,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
             base_url=_base_url(environment, variable),
             host=arguments.host,
             port=arguments.port,
+            token=_secret(environment, "PROXY_TOKEN"),
             **(_cerebras(environment) if arguments.backend == "cerebras" else {}),
         )
     except ValueError as error:
@@ -142,11 +153,9 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
 
 def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of Cerebras alone; raises `ValueError`, with what is wrong."""
-    api_key = environment.get("CEREBRAS_API_KEY", "").strip()
+    api_key = _secret(environment, "CEREBRAS_API_KEY")
     if not api_key:
         raise ValueError("CEREBRAS_API_KEY is not set; get a key at https://cloud.cerebras.ai")
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise ValueError("CEREBRAS_API_KEY has characters that no key has; was it copied whole?")
     return {
         "api_key": api_key,
         "model": environment.get("CEREBRAS_MODEL") or Settings.model,
@@ -157,6 +166,13 @@ def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    secret = environment.get(name, "").strip()
+    if not (secret.isascii() and secret.isprintable()):
+        raise ValueError(f"{name} has characters that no key has; was it copied whole?")
+    return secret
+
+
 def _base_url(environment: Mapping[str, str], name: str) -> str:
     text = environment.get(name) or ""
     if text and not _is_url(text):
@@ -164,6 +180,8 @@ def _base_url(environment: Mapping[str, str], name: str) -> str:
     if httpx.URL(text).userinfo or "?" in text or "#" in text:
         # Paths are appended to it, and a login would take the client's place.
         raise ValueError(f"{name} has a login, a query or a fragment; it takes host and path alone")
+    if httpx.URL(text).scheme == "http" and not is_loopback(httpx.URL(text).host):
+        raise ValueError(f"{name} must be https: the key or login would go to {text!r} in the open")
     return text.rstrip("/")
 
 
@@ -211,13 +229,22 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class _OpenToAll(Exception):
+    """Others could spend the key; the message has the mend."""
+
+
+def _listen(settings: Settings) -> socket.socket:
     """Return a listening socket; raises `OSError`, so that the fault is told in one sentence."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise OSError(0, "no such name") from None
     family, kind, protocol, _, address = found[0]
+    if not (settings.token or is_loopback(str(address[0]))):
+        raise _OpenToAll(
+            f"{settings.host} can be reached by others: set PROXY_TOKEN, which they must know, "
+            "or listen on 127.0.0.1"
+        )
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

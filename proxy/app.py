@@ -18,6 +18,7 @@ import msgspec
 from proxy.asgi import Application, Client, Receive, Scope, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
+from proxy.guard import Guard
 from proxy.passthrough import PassThrough
 from proxy.reconstruct import Cut, End, ResponseStream
 from proxy.request import InvalidRequest, Request, decode_request
@@ -48,7 +49,8 @@ _MODELS: Final = ("/models", "/v1/models")
 
 def create_app(settings: Settings) -> Application:
     """Return the ASGI application of one proxy."""
-    return PassThrough(settings) if settings.backend == "chatgpt" else App(settings)
+    application = PassThrough(settings) if settings.backend == "chatgpt" else App(settings)
+    return Guard(application, settings)
 
 
 class App:
@@ -63,7 +65,7 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        client = Client(scope, receive, send)
+        client = Client(scope, receive, send, secret=self._settings.api_key)
         match client.path, client.method:
             case "/health", "GET" | "HEAD":
                 await client.send_json(b'{"status":"healthy"}')
@@ -199,6 +201,8 @@ async def _carry(answer: httpx.Response, client: Client | None, stream: Response
                     patience.reschedule(None)  # the client reads at its own pace
                 events = stream.receive_data(data)
                 if client is not None:
+                    if stream.failure is not None:
+                        events = client.hide(events)
                     await client.send_events(events, more=not stream.closed)
                 elif stream.closed:
                     break
@@ -231,6 +235,8 @@ async def _end_stream(client: Client, stream: ResponseStream, failure: Failure |
         return
     head = b"" if client.started else stream.start()
     events = stream.receive_data(None) if failure is None else stream.fail(failure)
+    if stream.failure is not None:
+        events = client.hide(events)
     await client.send_events(head + events, more=False)
 
 

@@ -24,6 +24,13 @@ Headers = Sequence[tuple[bytes, bytes]]
 #: can serve the next turn.
 _DRAIN: Final = 1.0
 
+#: What stands for the key where a provider quotes it, and the fewest characters of one.
+_HIDDEN: Final = b"[the key]"
+_SHORTEST: Final = 8
+
+#: How JSON writes what a key can be made of.
+_ESCAPED: Final = str.maketrans({'"': '\\"', "\\": "\\\\"})
+
 
 class BrokenOff(Exception):
     """Raised to break off an answer: the connection closes, so that it does not look complete."""
@@ -38,9 +45,17 @@ logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 
 class Client:
-    """Reads the request of one client and sends it one answer."""
+    """Reads the request of one client and sends it one answer.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    No error that it sends, and no event that went through `hide`, has the `secret` in it.
+    """
+
+    #: Seconds without a byte of the request's body after which that does not come any more.
+    patience: float = 30.0
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, secret: str = "") -> None:
+        # As it stands in JSON.
+        self._secret = secret.translate(_ESCAPED).encode()
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -69,6 +84,9 @@ class Client:
         except TooLong as error:
             await self.send_error(413, str(error))
             return
+        except TimeoutError:
+            await self.send_error(408, f"The body of the request stopped for {self.patience:g} s.")
+            raise BrokenOff from None
         if body is None:
             return
         answering = asyncio.create_task(answer(body))
@@ -83,10 +101,14 @@ class Client:
             answering.result()
 
     async def read(self) -> bytes | None:
-        """Return the request's body; None where the client left before its end."""
+        """Return the request's body; None where the client left before its end.
+
+        Raises `TooLong`, and `TimeoutError` where it stops.
+        """
         body = bytearray()
         while True:
-            message = await self._receive()
+            async with asyncio.timeout(self.patience):
+                message = await self._receive()
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
@@ -101,6 +123,11 @@ class Client:
             pass
         if self._ended:
             await asyncio.sleep(_DRAIN)
+
+    def hide(self, data: bytes) -> bytes:
+        """Return JSON that quotes a provider without the key, which that may have quoted."""
+        # What is shorter is no key, and in every other word.
+        return data.replace(self._secret, _HIDDEN) if len(self._secret) >= _SHORTEST else data
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
@@ -144,6 +171,7 @@ class Client:
         """Send a complete HTTP error."""
         type = "invalid_request_error" if status < 500 and status != 429 else "server_error"
         body = http_error(message, code=code or type, type=type, param=param)
+        body = self.hide(body)
         waits = () if retry_after is None else ((b"retry-after", str(retry_after).encode()),)
         await self.send_json(body, status=status, headers=waits)
 

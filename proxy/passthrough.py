@@ -18,6 +18,7 @@ from yarl import URL
 
 from proxy.asgi import BrokenOff, Client, Headers, Receive, Scope, Send
 from proxy.failures import Failure, Fault
+from proxy.guard import TOKEN
 from proxy.settings import BACKENDS, Settings
 from proxy.upstream import ConnectionFault, connection_faults, open_session
 
@@ -32,8 +33,9 @@ _HOP_BY_HOP: Final = frozenset(
 #: What no header may have in it; a tab may be.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-#: Of a request: the backend has a name of its own; what is expected, this proxy has answered.
-_NOT_OF_THE_REQUEST: Final = frozenset((b"host", b"expect"))
+#: Of a request: the backend has a name of its own; what is expected, this proxy has answered; its
+#: token is its own.
+_NOT_OF_THE_REQUEST: Final = frozenset((b"host", b"expect", TOKEN))
 
 #: Of an answer without a body that tells how long it would be, which ASGI cannot say.
 _NOT_OF_NO_BODY: Final = frozenset((b"content-length",))

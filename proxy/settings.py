@@ -36,6 +36,8 @@ class Settings:
     host: str = "127.0.0.1"
     #: 0 lets the system choose a free one; -1 becomes the backend's own.
     port: int = -1
+    #: What every request must know, where it is set: an address that is not loopback needs one.
+    token: str = field(default="", repr=False)
 
     # --- cerebras alone --------------------------------------------------------------------------
 

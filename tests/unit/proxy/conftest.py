@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from harness.server import LoopbackServer
 from harness.subject import OwnProxy
-from tests.unit.proxy.provider import KEY, PATIENCE, Provider
+from tests.unit.proxy.provider import JSON, KEY, PATIENCE, Provider
 
 # The machine that runs this may be busy: a slow example is no fault.
 settings.register_profile("proxy", deadline=None)
@@ -59,5 +59,7 @@ def running(scripted: tuple[Provider, OwnProxy]) -> OwnProxy:
 @pytest.fixture
 def client(running: OwnProxy) -> Iterator[httpx.Client]:
     """A client of the proxy."""
-    with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
+    with httpx.Client(
+        base_url=running.url, timeout=PATIENCE, trust_env=False, headers=JSON
+    ) as client:
         yield client

@@ -22,6 +22,9 @@ PATIENCE = 10.0
 #: What the proxy is told to send; no client knows it.
 KEY = "csk-the-configured-key"
 
+#: What every body must say that it is.
+JSON = {"content-type": "application/json"}
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

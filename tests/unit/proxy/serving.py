@@ -11,18 +11,19 @@ import httpx
 import uvicorn
 
 from proxy.app import create_app
+from proxy.protocol import Protocol
 from proxy.settings import Settings
-from tests.unit.proxy.provider import PATIENCE
+from tests.unit.proxy.provider import JSON, PATIENCE
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx.Client]:
+def serving(settings: Settings, protocol: type[Protocol] = Protocol) -> Iterator[httpx.Client]:
     """Serve a proxy with these settings over real HTTP, and yield a client of it."""
     config = uvicorn.Config(
         create_app(settings),
         interface="asgi3",
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -35,7 +36,9 @@ def serving(settings: Settings) -> Iterator[httpx.Client]:
         thread.start()
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+            with httpx.Client(
+                base_url=url, timeout=PATIENCE, trust_env=False, headers=JSON
+            ) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -209,7 +209,8 @@ def raw_request(*, missing: int) -> bytes:
     """Return a request whose body lacks this many of the bytes that its head announces."""
     body = json.dumps(REQUEST).encode()
     length = len(body) + missing
-    head = b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length
+    head = b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += b"content-length: %d\r\n\r\n" % length
     return head + body
 
 

@@ -298,7 +298,8 @@ def test_when_the_client_leaves_the_request_to_the_provider_ends(
     upstream.answer = hold(left, says("Hel"))
     url = urlsplit(running.url)
     body = json.dumps(REQUEST).encode()
-    head = b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += b"content-length: %d\r\n\r\n" % len(body)
 
     with socket.create_connection((url.hostname, url.port), PATIENCE) as connection:
         connection.sendall(head + body)

@@ -15,6 +15,7 @@ from proxy.settings import BACKENDS, Settings
 KEY = "csk-0123456789"
 
 HOST_AND_PATH = "has a login, a query or a fragment; it takes host and path alone"
+IN_THE_OPEN = "must be https: the key or login would go to"
 NO_BACKEND = "is none; PROXY_BACKEND and --backend take cerebras or chatgpt"
 
 
@@ -243,6 +244,21 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
             {"CHATGPT_BASE_URL": "chatgpt.com"},
             "CHATGPT_BASE_URL is no http(s) URL: 'chatgpt.com'",
         ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "http://a/v1"},
+            f"CEREBRAS_BASE_URL {IN_THE_OPEN} 'http://a/v1' in the open",
+        ),
+        (
+            ["--backend", "chatgpt"],
+            {"CHATGPT_BASE_URL": "http://127.0.0.1.example"},
+            f"CHATGPT_BASE_URL {IN_THE_OPEN} 'http://127.0.0.1.example' in the open",
+        ),
+        (
+            [],
+            {"PROXY_TOKEN": "a token\x00"},
+            "PROXY_TOKEN has characters that no key has; was it copied whole?",
+        ),
         (["--verbose"], {}, "unrecognized arguments: --verbose"),
     ],
     ids=[
@@ -262,6 +278,9 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         "backend",
         "PROXY_BACKEND",
         "CHATGPT_BASE_URL",
+        "no https",
+        "no https for chatgpt",
+        "token",
         "unknown flag",
     ],
 )
@@ -311,6 +330,7 @@ def test_help_names_every_flag_and_variable_and_needs_no_key(
     assert ended.value.code == 0
     for name in ("--backend", "--host", "--port", "PROXY_BACKEND", "PROXY_HOST", "PROXY_PORT"):
         assert name in said
+    assert "PROXY_TOKEN" in said
     for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL", "CHATGPT_BASE_URL"):
         assert name in said
     for backend in BACKENDS.values():
@@ -321,8 +341,9 @@ def test_help_names_every_flag_and_variable_and_needs_no_key(
 # --- the key is never shown ----------------------------------------------------------------------
 
 
-def test_settings_hide_the_key() -> None:
+def test_settings_hide_the_key_and_the_token() -> None:
     assert KEY not in repr(settings())
+    assert KEY not in repr(settings(PROXY_TOKEN=KEY))
     assert "https://api.cerebras.ai/v1" in repr(settings())
 
 
@@ -373,6 +394,18 @@ def test_a_host_that_cannot_be_a_name_is_told_in_one_sentence() -> None:
 
     assert ended.returncode == 1
     assert ended.stderr == f"codex-proxy: cannot listen on {host}:10001: no such name\n"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - that is what is refused
+@pytest.mark.parametrize("backend", ["cerebras", "chatgpt"])
+def test_an_address_that_others_can_reach_needs_a_token(host: str, backend: str) -> None:
+    ended = run("--host", host, "--port", "0", PROXY_BACKEND=backend, CEREBRAS_API_KEY=KEY)
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"codex-proxy: error: {host} can be reached by others: set PROXY_TOKEN, which they must "
+        "know, or listen on 127.0.0.1\n"
+    )
 
 
 def test_the_program_ends_with_the_status_of_what_is_wrong() -> None:

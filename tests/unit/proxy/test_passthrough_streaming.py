@@ -43,7 +43,7 @@ from tests.unit.proxy.provider import (
 CORPUS = Path(__file__).resolve().parents[3].parent / "shared" / "corpus" / "chatgpt-backend"
 RECORDINGS = sorted(CORPUS.glob("*.sse"))
 
-GET = b"GET /v1/models HTTP/1.1\r\nhost: p\r\nconnection: close\r\n\r\n"
+GET = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
 #: What reaches the one end before it leaves the other is no pass-through.
 SOON = 1.0
@@ -164,7 +164,7 @@ def test_a_backend_that_is_not_there_is_told_with_what_mends_it() -> None:
 
 
 def test_a_backend_without_a_name_is_told_with_what_mends_it() -> None:
-    with passing_to("http://nowhere.invalid/v1") as proxy:
+    with passing_to("https://nowhere.invalid/v1") as proxy:
         head, body = exchange(proxy, GET)
 
     assert head.startswith(b"HTTP/1.1 502 ")
@@ -322,7 +322,9 @@ def test_a_client_that_leaves_in_its_own_request_never_reaches_the_backend(
     backend.answer = stream(b"data: 1\n\n")
 
     with connect(proxy) as connection:
-        connection.sendall(b"POST /v1/responses HTTP/1.1\r\nhost: p\r\ncontent-length: 9\r\n\r\n{")
+        connection.sendall(
+            b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"
+        )
 
     http.post("/v1/responses", json={})
     assert len(backend.seen) == 1

@@ -1,0 +1,118 @@
+"""HTTP/1.1 as uvicorn speaks it, with bounds on the head of a request: uvicorn has none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from proxy.failures import http_error
+
+__all__ = ["Protocol"]
+
+#: Bytes of a path with its query.
+_LONGEST_URL: Final = 16 * 1024
+
+#: Bytes of a head; what Codex tells of itself in it takes a few thousand.
+_LONGEST_HEAD: Final = 64 * 1024
+
+_TOO_LONG: Final = f"The head of the request is longer than {_LONGEST_HEAD} bytes."
+
+
+class _Refused(Exception):
+    """Raised in the parser's callbacks, to end its work: the answer is sent already."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    #: Seconds that a head may take, and a new connection until it comes.
+    patience: float = 30.0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._in_head = True
+        #: Bytes of the head that came so far; the parser keeps what is no whole header to itself.
+        self._came = 0
+        #: Bytes of its headers.
+        self._length = 0
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._came += len(data)
+            if self._waiting is None and not self._is_answering():
+                self._wait()
+        super().data_received(data)
+        if self._in_head and self._came > _LONGEST_HEAD:
+            self._refuse(431, _TOO_LONG)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._length = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > _LONGEST_URL:
+            self._refuse(414, f"The URL is longer than {_LONGEST_URL} bytes.")
+            raise _Refused
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._length += len(name) + len(value)
+        if self._length > _LONGEST_HEAD:
+            self._refuse(431, _TOO_LONG)
+            raise _Refused
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._came = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head = True
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(self.patience, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _give_up(self) -> None:
+        if self._came:
+            self._refuse(408, f"The head of the request took longer than {self.patience:g} s.")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, and close: what comes next on this connection cannot be known."""
+        if self.transport.is_closing():
+            return
+        if not self._is_answering():  # else it would get into that answer
+            body = http_error(message, code="invalid_request_error", type="invalid_request_error")
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                + b"connection: close\r\n\r\n"
+                + body
+            )
+        self.transport.close()
