@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
-import uvicorn
 
 from proxy.app import create_app
 from proxy.guard import is_loopback
-from proxy.protocol import Protocol
+from proxy.server import Server
 from proxy.settings import BACKENDS, Settings
 
 __all__ = ["main"]
@@ -42,6 +41,7 @@ environment of chatgpt:
 environment of both:
   PROXY_TOKEN         what every request must have in its header x-proxy-token; an address that
                       is not loopback needs one
+  PROXY_GRACE         seconds that open streams have to finish after SIGTERM; default 10
 
 example:
   CEREBRAS_API_KEY=csk-... codex-proxy &
@@ -51,9 +51,6 @@ example:
 """
 
 _KNOWN = " or ".join(BACKENDS)
-
-#: Seconds that open streams have to finish after SIGTERM.
-_GRACE = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,22 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return codex_setup.main(argv[1:])
     settings = parse(argv, os.environ)
-    config = uvicorn.Config(
-        create_app(settings),
-        # By name, so that a missing one is an error and not a slower proxy.
-        interface="asgi3",
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="error",  # a WebSocket that is refused is no warning to a person
-        server_header=False,
-        # An answer that is passed through has its own, or none.
-        date_header=settings.backend == "cerebras",
-        proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
     try:
         listener = _listen(settings)
     except _OpenToAll as error:
@@ -102,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             flush=True,
         )
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(create_app(settings), settings).run(sockets=[listener])
         except KeyboardInterrupt:
             return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
@@ -144,6 +125,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
             base_url=_base_url(environment, variable),
             host=arguments.host,
             port=arguments.port,
+            grace=_seconds(environment, "PROXY_GRACE", Settings.grace),
             token=_secret(environment, "PROXY_TOKEN"),
             **(_cerebras(environment) if arguments.backend == "cerebras" else {}),
         )

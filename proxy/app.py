@@ -124,12 +124,12 @@ class App:
         if client_request.stream and not compacts:
             ticking = asyncio.create_task(_keep_alive(client, stream, self._settings.keep_alive))
             try:
-                failure = await self._answer(client, stream, translation)
+                failure = await self._outcome(client, client, stream, translation)
             finally:
                 ticking.cancel()
             await _end_stream(client, stream, failure)
         else:
-            failure = await self._answer(None, stream, translation)
+            failure = await self._outcome(client, None, stream, translation)
             await _send_whole(client, stream, failure, compacts=compacts)
 
     def _stream(
@@ -149,6 +149,21 @@ class App:
             cut=_cut(client.header("user-agent")),
             think_tags=self._settings.think_tags,
         )
+
+    async def _outcome(
+        self,
+        client: Client,
+        listener: Client | None,
+        stream: ResponseStream,
+        translation: Translation,
+    ) -> Failure | None:
+        """Return what `_answer` does; where the proxy stops, that is the failure."""
+        try:
+            return await self._answer(listener, stream, translation)
+        except asyncio.CancelledError:
+            if client.stopped:
+                return Failure.of_stop()
+            raise
 
     async def _answer(
         self, client: Client | None, stream: ResponseStream, translation: Translation

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequ
 from typing import Any, Final
 
 from proxy.content_encoding import LONGEST, TooLong
-from proxy.failures import http_error
+from proxy.failures import STOPPED, http_error
 
 __all__ = ["Application", "BrokenOff", "Client", "Headers", "Receive", "Scope", "Send"]
 
@@ -69,6 +69,8 @@ class Client:
         self.started = False
         #: True while bytes wait for a client that reads slowly.
         self.busy = False
+        #: True once the proxy stops and does not wait any longer.
+        self.stopped = False
         #: When something was sent last, on the loop's clock.
         self.last_sent = asyncio.get_running_loop().time()
         self._ended = False
@@ -78,7 +80,11 @@ class Client:
         return dict(self.headers).get(name.encode(), b"").decode("latin-1")
 
     async def serve(self, answer: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
-        """Read the request's body and `answer` it; when the client leaves, that is cancelled."""
+        """Read the request's body and `answer` it; when the client leaves, that is cancelled.
+
+        It is so too when the server cancels this, because the proxy stops: then `answer` may come
+        to an end of its own, for which it can look at `stopped`.
+        """
         try:
             body = await self.read()
         except TooLong as error:
@@ -87,18 +93,31 @@ class Client:
         except TimeoutError:
             await self.send_error(408, f"The body of the request stopped for {self.patience:g} s.")
             raise BrokenOff from None
+        except asyncio.CancelledError:
+            await self._stop()
+            return
         if body is None:
             return
         answering = asyncio.create_task(answer(body))
         leaving = asyncio.create_task(self.left())
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self.stopped = True
         finally:
             answering.cancel()
             leaving.cancel()
             await asyncio.wait({answering, leaving})
         if not answering.cancelled():
             answering.result()
+        elif self.stopped:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """End what has no end of its own, so that it does not look complete."""
+        if self.started:
+            raise BrokenOff
+        await self.send_error(503, STOPPED)
 
     async def read(self) -> bytes | None:
         """Return the request's body; None where the client left before its end.

@@ -17,7 +17,11 @@ import msgspec
 
 from proxy import chat
 
-__all__ = ["Failure", "Fault", "http_error"]
+__all__ = ["STOPPED", "Failure", "Fault", "http_error"]
+
+
+#: What is told to who waits for an answer when the proxy stops.
+STOPPED: Final = "The proxy was stopped before the provider had finished."
 
 
 class Fault(Enum):
@@ -62,6 +66,7 @@ _REQUEST: Final = _Row("invalid_prompt", 400, final=True)
 _SERVER: Final = _Row("server_error", 502)
 _BUSY: Final = _Row("server_error", 502, retriable=True)
 _TIMEOUT: Final = _Row("server_error", 504)
+_STOPPED: Final = _Row("server_error", 503)
 
 _BY_STATUS: Final[Mapping[int, _Row]] = {
     **dict.fromkeys((400, 401, 402, 403, 404, 413, 422), _REQUEST),
@@ -131,6 +136,11 @@ class Failure(NamedTuple):
     def of_protocol(cls, what: str) -> Failure:
         """Return the failure of a provider that `what` (ended too early, sent nonsense)."""
         return cls._by(_SERVER, f"The provider {what}.")
+
+    @classmethod
+    def of_stop(cls) -> Failure:
+        """Return the failure of a response that this proxy could not wait for any longer."""
+        return cls._by(_STOPPED, STOPPED)
 
     @classmethod
     def of_cut(cls, reason: str) -> Failure:

@@ -38,6 +38,8 @@ class Settings:
     port: int = -1
     #: What every request must know, where it is set: an address that is not loopback needs one.
     token: str = field(default="", repr=False)
+    #: Seconds that open streams have to finish once the proxy is told to stop.
+    grace: float = 10.0
 
     # --- cerebras alone --------------------------------------------------------------------------
 

@@ -1,0 +1,64 @@
+"""uvicorn, as this proxy runs it: what is open when it is told to stop comes to a proper end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from proxy.asgi import Application
+from proxy.protocol import Protocol
+from proxy.settings import Settings
+
+__all__ = ["Server"]
+
+#: Seconds that what is left has to say that it failed.
+_LAST_WORD: Final = 2
+
+
+class Server(uvicorn.Server):
+    """Serves one application; a signal lets what is open finish, a second one does not."""
+
+    def __init__(self, application: Application, settings: Settings) -> None:
+        config = uvicorn.Config(
+            application,
+            # By name, so that a missing one is an error and not a slower proxy.
+            interface="asgi3",
+            loop="uvloop",
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="error",  # a WebSocket that is refused is no warning to a person
+            server_header=False,
+            # An answer that is passed through has its own, or none.
+            date_header=settings.backend == "cerebras",
+            proxy_headers=False,
+            # What holds on after that is a client that does not read.
+            timeout_graceful_shutdown=math.ceil(settings.grace) + _LAST_WORD,
+        )
+        super().__init__(config)
+        self._grace = settings.grace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for what is open, and after the grace period tell it to end."""
+        ending = asyncio.get_running_loop().call_later(self._grace, self._end_what_is_left)
+        await super().shutdown(sockets)
+        ending.cancel()
+
+    def _end_what_is_left(self) -> None:
+        for task in self.server_state.tasks:
+            task.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; the second time at once, as if nothing had caught the signal."""
+        if self.should_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            os.kill(os.getpid(), sig)
+        super().handle_exit(sig, frame)

@@ -1,0 +1,206 @@
+"""Start and stop: what is open finishes, or says that it could not; a second signal ends it all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from harness.server import LoopbackServer
+from tests.unit.proxy.backend import BASE, Backend
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider, hold, once, stream, stream_until
+from tests.unit.proxy.streams import Json, final, finishes, outline, read, says
+
+REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
+
+
+@contextmanager
+def started(base_url: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the proxy as a process that the test may end; yield it and its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "proxy"],
+        env={
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PROXY_PORT": "0",
+            "PROXY_LOG": "off",
+            "CEREBRAS_API_KEY": KEY,
+            "CEREBRAS_BASE_URL": base_url,
+            **environment,
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process.stderr as said:
+        try:
+            url = said.readline().rpartition(" on ")[2].strip()
+            assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+            yield process, url
+            assert said.read() == ""
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def ask(
+    pool: ThreadPoolExecutor, url: str, path: str = "/responses", **changes: object
+) -> Future[httpx.Response]:
+    """Post a request in a thread of its own."""
+    request = {**REQUEST, **changes}
+    return pool.submit(httpx.post, url + path, json=request, timeout=PATIENCE, trust_env=False)
+
+
+def _ask_until_refused(url: str) -> None:
+    for _ in range(100):
+        httpx.get(f"{url}/health", trust_env=False)
+        time.sleep(0.1)
+
+
+# --- SIGTERM -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_an_open_stream_finishes_and_nobody_else_comes_in(
+    upstream: Provider, provider_url: str, pool: ThreadPoolExecutor, sent: signal.Signals
+) -> None:
+    going_on = threading.Event()
+    upstream.answer = stream_until(going_on, says("Hel"), says("lo") + finishes())
+
+    with started(provider_url) as (process, url):
+        answer = ask(pool, url)
+        assert upstream.asked.wait(PATIENCE)
+        process.send_signal(sent)
+        with pytest.raises(httpx.ConnectError):
+            _ask_until_refused(url)
+        going_on.set()
+        assert final(read(answer.result().content))["status"] == "completed"
+        process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("first", [b"", says("Hel")], ids=["silent", "begun"])
+def test_a_stream_that_does_not_finish_fails(
+    upstream: Provider, provider_url: str, pool: ThreadPoolExecutor, first: bytes
+) -> None:
+    left = threading.Event()
+    upstream.answer = hold(left, first)
+
+    with started(provider_url, PROXY_GRACE="1") as (process, url):
+        answer = ask(pool, url)
+        assert upstream.asked.wait(PATIENCE)
+        process.terminate()
+        events = read(answer.result().content)
+        process.wait(PATIENCE)
+
+    assert outline(events)[-1] == "failed"
+    assert final(events)["error"] == {
+        "code": "server_error",
+        "message": "The proxy was stopped before the provider had finished.",
+    }
+    assert left.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_an_answer_that_has_not_begun_fails(
+    upstream: Provider, provider_url: str, pool: ThreadPoolExecutor, streams: bool
+) -> None:
+    never = threading.Event()
+    upstream.answer = once(never, stream(finishes()))
+
+    with started(provider_url, PROXY_GRACE="1") as (process, url):
+        answer = ask(pool, url, stream=streams)
+        assert upstream.asked.wait(PATIENCE)
+        process.terminate()
+        said = answer.result()
+        process.wait(PATIENCE)
+        never.set()
+
+    if streams:
+        assert outline(read(said.content)) == ["created", "in_progress", "failed"]
+    else:
+        assert (said.status_code, said.json()["error"]["code"]) == (503, "server_error")
+
+
+def test_what_is_passed_through_breaks_off_and_is_no_whole_answer(pool: ThreadPoolExecutor) -> None:
+    backend = Backend()
+    backend.answer = hold(threading.Event(), b"event: response.created\n\n")
+
+    with (
+        LoopbackServer(backend) as server,
+        started(
+            "http://127.0.0.1:1",
+            PROXY_BACKEND="chatgpt",
+            CHATGPT_BASE_URL=server.url + BASE,
+            PROXY_GRACE="1",
+        ) as (process, url),
+    ):
+        answer = ask(pool, url, "/v1/responses")
+        assert backend.asked.wait(PATIENCE)
+        process.terminate()
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.result()
+        process.wait(PATIENCE)
+
+
+def test_a_second_signal_ends_it_at_once(
+    upstream: Provider, provider_url: str, pool: ThreadPoolExecutor
+) -> None:
+    upstream.answer = hold(threading.Event(), says("Hel"))
+
+    with started(provider_url, PROXY_GRACE="60") as (process, url):
+        answer = ask(pool, url)
+        assert upstream.asked.wait(PATIENCE)
+        process.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.terminate()
+        assert process.wait(PATIENCE) == -signal.SIGTERM
+        with contextlib.suppress(httpx.TransportError):
+            answer.result()
+
+
+def test_without_work_it_ends_soon(provider_url: str) -> None:
+    with (
+        started(provider_url, PROXY_GRACE="60") as (process, url),
+        httpx.Client(base_url=url, trust_env=False) as idle,
+    ):
+        idle.get("/health")
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+# --- a client that leaves ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_when_the_client_leaves_the_provider_is_left_within_a_second(
+    client: httpx.Client, upstream: Provider, begun: bool
+) -> None:
+    left = threading.Event()
+    upstream.answer = hold(left, *([says("Hel")] if begun else []))
+    leaving = httpx.Timeout(PATIENCE, read=0.5)
+
+    with (
+        contextlib.suppress(httpx.ReadTimeout),
+        client.stream("POST", "/responses", json=REQUEST, timeout=leaving) as response,
+    ):
+        next(response.iter_raw())
+    gone = time.monotonic()
+
+    assert left.wait(PATIENCE)
+    assert time.monotonic() - gone < 1
