@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -42,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for command in (run, view, verify, record, compare, serve, codex, doctor):
         command.add(commands)
     arguments = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # whatever the terminal can show
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)  # in order: proxies and servers are ended
     try:
         status: int = arguments.command(arguments)
         sys.stdout.flush()
@@ -55,7 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"conformance: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
     return status
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ __all__ = [
     "nearest",
     "new",
     "open_cassette",
+    "play",
     "provenance",
     "save",
 ]
@@ -73,9 +74,26 @@ def endpoint(one: Request, other: Request) -> None:
 
 
 def conversation(one: Request, other: Request) -> None:
-    """Match what a conversation is about: not prose, nor what tools printed."""
-    about = [matchable(_parsed(request.body)) for request in (one, other)]
-    assert about[0] == about[1], "another conversation"
+    """Match what a conversation is about: neither prose, nor tools, nor what they printed."""
+    assert _about(one) == _about(other), "another conversation"
+
+
+def _about(request: Request) -> Any:
+    body = matchable(_parsed(request.body))
+    if not isinstance(body, dict):
+        return body
+    items = body.get("messages", body.get("input"))
+    return [item for item in items if _says(item)] if isinstance(items, list) else items
+
+
+def _says(item: Any) -> bool:
+    """Whether there is something in an item but prose: each version of Codex has its own."""
+    if not isinstance(item, dict) or item.get("role") not in ("user", "system", "developer"):
+        return True
+    content = item.get("content")
+    return (
+        bool(content) if isinstance(content, str) else any("text" in part for part in content or ())
+    )
 
 
 _MATCHERS: Final[Mapping[Match, tuple[Callable[[Request, Request], None], ...]]] = {
@@ -155,15 +173,29 @@ def provenance(cassette: Cassette) -> dict[str, Any]:
         raise InvalidCassette(f"{cassette.path}: has no metadata.provenance") from None
 
 
+def play(cassette: Cassette, request: Request) -> dict[str, Any]:
+    """Return the recorded answer to `request`: the next one, and when all were played the last.
+
+    vcrpy's own would repeat the first, and a failure that was got over would never be.
+    """
+    if not cassette.allow_playback_repeats:
+        return dict(cassette.play_response(request))
+    matching = dict(cassette._responses(request))
+    unplayed = (number for number in matching if not cassette.play_counts[number])
+    number = next(unplayed, max(matching))
+    cassette.play_counts[number] += 1
+    return dict(matching[number])
+
+
 def nearest(cassette: Cassette, request: Request) -> tuple[int, list[str]] | None:
     """Return which interaction is most like `request`, from 1, and in what it differs, by path.
 
     None where no request to that endpoint is recorded.
     """
-    view = matchable if conversation in cassette._match_on else lambda body: body
-    asked = view(_parsed(request.body))
+    view = _about if conversation in cassette._match_on else lambda request: _parsed(request.body)
+    asked = view(request)
     found = [
-        (number, list(differences(view(_parsed(recorded.body)), asked)))
+        (number, list(differences(view(recorded), asked)))
         for number, recorded in enumerate(cassette.requests, 1)
         if recorded.path.rpartition("/")[2] == request.path.rpartition("/")[2]
     ]
@@ -187,9 +219,12 @@ def chunks_of(response: Mapping[str, Any]) -> list[tuple[float, bytes]]:
     return chunks
 
 
-def digest(cassette: Cassette) -> str:
-    """Return the SHA-256 of what was recorded: requests, as JSON, and streams, byte by byte."""
-    total = hashlib.sha256()
+def digest(cassette: Cassette, origin: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what was recorded, and of where it is from.
+
+    Requests count as JSON, streams byte by byte.
+    """
+    total = hashlib.sha256(_canonical({name: origin[name] for name in origin if name != "sha256"}))
     for request, response in cassette.data:
         asked: Mapping[str, Any] = response.get("client_request", {})
         total.update(_canonical({name: asked[name] for name in asked if name != "body"}))
@@ -204,7 +239,7 @@ def digest(cassette: Cassette) -> str:
 def check_digest(cassette: Cassette) -> None:
     """Raise `InvalidCassette` where a recording is not as it was when it was made."""
     origin = cassette.get_metadata("provenance", {}) if cassette._metadata else {}
-    if origin and origin["sha256"] != digest(cassette):
+    if origin and origin["sha256"] != digest(cassette, origin):
         raise InvalidCassette(f"{cassette.path}: was changed by hand; record it again")
 
 

@@ -28,7 +28,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """A request as it came."""
 
@@ -48,8 +48,11 @@ class Edge(LoopbackServer):
         upstream: str,
         timeout: float | None = None,
         port: int = 0,
+        leaves: bool = False,
     ) -> None:
         super().__init__(self._app, port=port)
+        #: Whether an answer is broken off when whoever asked for it leaves.
+        self._leaves = leaves
         #: Seconds of the upstream's silence.
         self._timeout = httpx.Timeout(timeout, connect=_PATIENCE)
         self._transport = transport
@@ -69,8 +72,11 @@ class Edge(LoopbackServer):
                     answer.get_loop().call_soon_threadsafe(answer.cancel)
                 self._settled.wait_for(lambda: not self._open, timeout=_PATIENCE)
 
-    def _asked(self, scope: Scope, body: bytes) -> None:
+    def _asked(self, asked: Asked) -> None:
         """Take down a request; for subclasses."""
+
+    def _answered(self, asked: Asked) -> None:
+        """Take down that the answer to a request is over; for subclasses."""
 
     def _passed(self, chunk: bytes) -> None:
         """Take down a chunk of an answer; for subclasses."""
@@ -89,7 +95,8 @@ class Edge(LoopbackServer):
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
-        self._asked(scope, body)
+        asked = Asked(scope["method"], scope["path"], httpx.Headers(scope["headers"]), body)
+        self._asked(asked)
         path = self._upstream.path.rstrip("/") + self._path(scope["path"])
         query = scope["query_string"]
         request = httpx.Request(
@@ -100,7 +107,18 @@ class Edge(LoopbackServer):
             extensions={"timeout": self._timeout.as_dict()},
         )
         with self._answering():
-            await self._play(request, receive, send)
+            playing = asyncio.create_task(self._play(request, receive, send))
+            leaving = asyncio.create_task(_left(receive)) if self._leaves else None
+            try:
+                tasks = {playing} if leaving is None else {playing, leaving}
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                self._answered(asked)
+        if not playing.cancelled():
+            playing.result()
 
     async def _play(self, request: httpx.Request, receive: Receive, send: Send) -> None:
         answer: httpx.Response | None = None
@@ -115,8 +133,7 @@ class Edge(LoopbackServer):
                 self._passed(chunk)
         except httpx.ReadTimeout:
             # That is how silence looks on the wire.
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await (asyncio.Event().wait() if self._leaves else _left(receive))
         except httpx.TransportError as error:
             raise BreakConnection(reset=isinstance(error, httpx.ReadError)) from error
         finally:
@@ -139,6 +156,12 @@ class Edge(LoopbackServer):
                 self._settled.notify_all()
 
 
+async def _left(receive: Receive) -> None:
+    """Return when whoever asked has left, or has all of the answer."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers that are not about one hop."""
     return [
@@ -156,17 +179,20 @@ class ClientEdge(Edge):
         url: str,
         *,
         on_request: Callable[[Asked], None],
+        on_answered: Callable[[Asked], None] = lambda asked: None,
         on_chunk: Callable[[bytes], None] = lambda chunk: None,
         port: int = 0,
     ) -> None:
-        super().__init__(httpx.AsyncHTTPTransport(), upstream=url, port=port)
+        super().__init__(httpx.AsyncHTTPTransport(), upstream=url, port=port, leaves=True)
         self._on_request = on_request
+        self._on_answered = on_answered
         self._on_chunk = on_chunk
 
-    def _asked(self, scope: Scope, body: bytes) -> None:
-        self._on_request(
-            Asked(scope["method"], scope["path"], httpx.Headers(scope["headers"]), body)
-        )
+    def _asked(self, asked: Asked) -> None:
+        self._on_request(asked)
+
+    def _answered(self, asked: Asked) -> None:
+        self._on_answered(asked)
 
     def _passed(self, chunk: bytes) -> None:
         self._on_chunk(chunk)

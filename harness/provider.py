@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import httpx
 
-from harness.edge import Edge
+from harness.edge import Asked, Edge
 from harness.scenarios import Backend
-from harness.server import Scope
 from harness.transport import Miss, Unreached, difference
 
 __all__ = ["BASE_PATHS", "MISS_STATUS", "Provider"]
@@ -36,9 +35,10 @@ class Provider(Edge):
         upstream: str = "http://provider/v1",
         timeout: float | None = None,
         on_miss: Callable[[str], None] = lambda miss: None,
+        leaves: bool = False,
         port: int = 0,
     ) -> None:
-        super().__init__(transport, upstream=upstream, timeout=timeout, port=port)
+        super().__init__(transport, upstream=upstream, timeout=timeout, port=port, leaves=leaves)
         self._on_miss = on_miss
         #: Bodies of the requests that came, as JSON where they are.
         self.requests: list[Any] = []
@@ -63,9 +63,9 @@ class Provider(Edge):
         self.credentials = []
         self.misses = []
 
-    def _asked(self, scope: Scope, body: bytes) -> None:
-        self.requests.append(_parsed(body))
-        self.credentials.append(dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
+    def _asked(self, asked: Asked) -> None:
+        self.requests.append(_parsed(asked.body))
+        self.credentials.append(asked.headers.get("authorization", ""))
 
     def _path(self, path: str) -> str:
         for base in BASE_PATHS.values():

@@ -9,9 +9,7 @@ must not be in a file is not (`redact.py`), or the file is refused (`secrets.py`
 from __future__ import annotations
 
 import datetime
-import json
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,19 +23,18 @@ from harness.cassette import NO_ANSWER, Cassette, digest, new, save
 from harness.client import Answer, Event, EventReader, send
 from harness.codex_cli import Codex, CodexUnavailable
 from harness.codex_requests import begin
+from harness.correlate import Edges
 from harness.edge import Asked, ClientEdge
 from harness.emulator import Emulator
 from harness.errors import HarnessError
 from harness.provider import Provider
-from harness.redact import Elision, mask, request_headers
 from harness.scan import scan
 from harness.scenarios import Backend, Scenario, Turn
 from harness.subject import OwnProxy
-from harness.transport import CassetteTransport, Finish, RecordedRequest
+from harness.transport import CassetteTransport
 
 __all__ = [
     "MODELS",
-    "Edges",
     "Live",
     "RecordingFailed",
     "StreamBroke",
@@ -63,6 +60,9 @@ _MOST_TURNS: Final = 20
 _PATIENCE: Final = 1.0
 _PROXYS_PATIENCE: Final = 1.0
 _LIVE_PATIENCE: Final = 300.0
+
+#: Characters of an answer that are told of in an error.
+_BRIEF: Final = 300
 
 #: How the stream of a turn ends, as a cassette says it.
 _ENDS: Final = {"stall": "timeout", "unfinished": "complete", "unanswered": "cut"}
@@ -117,10 +117,11 @@ def record(
     session = _Session(scenario, backend, model or MODELS[backend], codex, live, on_event)
     broken = session.play()
     cassette = session.cassette
+    refuse_what_is_hidden(cassette)
     refuse_secrets(cassette, *([live.api_key] if live is not None and live.api_key else []))
     cassette.get_metadata("provenance", session.provenance())
     if broken is not None:
-        aside = path.with_name(f"{path.stem}-broken{path.suffix}")
+        aside = path.parent / "broken" / path.name
         save(cassette, aside)
         raise StreamBroke(broken, aside)
     save(cassette, path)
@@ -165,7 +166,12 @@ class _Session:
                 api_key=api_key,
                 environment={"CEREBRAS_TIMEOUT": str(patience + _PROXYS_PATIENCE)},
             ) as proxy,
-            ClientEdge(proxy.url, on_request=self._asked, on_chunk=self._passed) as client_edge,
+            ClientEdge(
+                proxy.url,
+                on_request=self._asked,
+                on_answered=self._edges.answered,
+                on_chunk=self._passed,
+            ) as client_edge,
         ):
             if self._codex is None:
                 return self._play_script(client_edge, provider)
@@ -191,8 +197,8 @@ class _Session:
             elif (broken := self._check_live(answer, where)) is not None:
                 return broken
             if not conversation.take(answer.events):
-                break
-        return None
+                return None
+        return f"the model had not come to an end after {_MOST_TURNS} turns"
 
     def _play_codex(self, codex: Codex, client_edge: ClientEdge, provider: Provider) -> str | None:
         if any(turn.then is not None for turn in self._scenario.turns):
@@ -230,21 +236,34 @@ class _Session:
             return
         expected = NO_ANSWER if turn.end == "unanswered" else 200
         if (status, end) != (expected, _ENDS.get(turn.end, turn.end)):
-            said = last["body"]["string"][:500].decode(errors="replace")
+            said = self._brief(last["body"]["string"])
             raise RecordingFailed(f"{where}: the emulator answered HTTP {status} ({end}): {said}")
 
     def _check_live(self, answer: Answer, where: str) -> str | None:
         """Return what broke the stream, if anything did; raise where there was none."""
         last = self.cassette.responses[-1]
         if (status := last["status"]["code"]) != 200:
-            said = last["body"]["string"].decode(errors="replace")
+            said = self._brief(last["body"]["string"])
             raise RecordingFailed(f"{where}: the provider answered HTTP {status}: {said}")
-        if (end := last["stream"]["end"]) != "complete":
-            return f"{where}: the provider's stream ended early: {end}"
-        kind = answer.events[-1].type if answer.events else "nothing"
-        if kind not in ("response.completed", "response.incomplete"):
-            return f"{where}: the proxy's answer ended with {kind}: {answer.text[-500:]}"
+        kind = last["headers"].get("content-type", ["nothing"])[0]
+        if "event-stream" not in kind:
+            said = self._brief(last["body"]["string"])
+            raise RecordingFailed(f"{where}: the provider answered {kind}, not a stream: {said}")
+        if (how := last["stream"]["end"]) != "complete":
+            return f"{where}: the provider's stream ended early: {how}"
+        end = answer.events[-1].type if answer.events else f"HTTP {answer.status}"
+        if end not in ("response.completed", "response.incomplete"):
+            error = (answer.events[-1]["response"] or {}).get("error") if answer.events else None
+            said = (error or {}).get("message") or self._brief(answer.body)
+            return f"{where}: the proxy's answer ended with {end}: {said}"
         return None
+
+    def _brief(self, body: bytes) -> str:
+        """Return the start of what was answered, on one line, without the key."""
+        text = " ".join(body.decode(errors="replace").split())
+        key = self._live.api_key if self._live is not None else ""
+        text = text.replace(key, "[the key]") if key else text
+        return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."
 
     def _asked(self, asked: Asked) -> None:
         self._edges.asked(asked)
@@ -280,12 +299,9 @@ class _Session:
 def provenance_of(cassette: Cassette, **origin: str) -> dict[str, Any]:
     """Return where what was recorded just now is from, with its digest."""
     now = datetime.datetime.now(datetime.UTC)
-    return {
-        **origin,
-        "recorded_at": now.isoformat(timespec="seconds"),
-        "recorder": f"codex-proxy-conformance {__version__}",
-        "sha256": digest(cassette),
-    }
+    origin["recorded_at"] = now.isoformat(timespec="seconds")
+    origin["recorder"] = f"codex-proxy-conformance {__version__}"
+    return {**origin, "sha256": digest(cassette, origin)}
 
 
 class _At(httpx.AsyncHTTPTransport):
@@ -300,53 +316,14 @@ class _At(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-class Edges:
-    """Brings together which request of the client's led to which of the proxy's.
-
-    A request upstream for which the client has not asked anew is one that the proxy tries again.
-    With `elides`, what is kept of both is without the client's prose.
-    """
-
-    def __init__(self, *, elides: bool) -> None:
-        self._elides = elides
-        self._waiting: deque[Asked] = deque()
-        self._elision = Elision({})
-        #: How often the client has asked.
-        self.count = 0
-
-    def asked(self, asked: Asked) -> None:
-        if asked.method == "POST":
-            self.count += 1
-            self._waiting.append(asked)
-
-    def begin(self) -> Finish:
-        client_request: dict[str, Any] | None = None
-        if self._waiting:
-            asked = self._waiting.popleft()
-            body = json.loads(asked.body)
-            if self._elides:
-                body.pop("client_metadata", None)  # whose installation it was, and when
-                self._elision = Elision(body)
-            client_request = {
-                "method": asked.method,
-                "path": asked.path,
-                "headers": request_headers(asked.headers),
-                "body": json.dumps(self._elision.of_json(body), ensure_ascii=False),
-            }
-        elision = self._elision
-
-        def finish(
-            request: RecordedRequest, answer: dict[str, Any]
-        ) -> tuple[RecordedRequest, dict[str, Any]]:
-            body = elision.of_json(json.loads(request.body))
-            request.body = json.dumps(body, ensure_ascii=False)
-            said = mask(elision.of_stream(answer["body"]["string"]))
-            answer = {**answer, "body": {"string": said}}
-            if client_request is not None:
-                answer["client_request"] = client_request
-            return request, answer
-
-        return finish
+def refuse_what_is_hidden(cassette: Cassette) -> None:
+    """Raise `RecordingFailed` where an answer is packed: nothing can be looked for in it."""
+    for number, response in enumerate(cassette.responses, 1):
+        if (encoding := response["headers"].get("content-encoding")) is not None:
+            raise RecordingFailed(
+                f"answer {number} came as {encoding[0]}, though it was asked for as it is, and "
+                "what is packed cannot be looked through for secrets"
+            )
 
 
 def refuse_secrets(cassette: Cassette, *extra: str) -> None:

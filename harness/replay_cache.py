@@ -15,9 +15,11 @@ from typing import Self
 import httpx
 
 from harness.cassette import join, new, save
+from harness.correlate import Edges
 from harness.edge import ClientEdge
+from harness.errors import HarnessError
 from harness.provider import Provider
-from harness.record import Edges, Live, RecordingFailed, provenance_of, refuse_secrets
+from harness.record import MODELS, Live, provenance_of, refuse_secrets, refuse_what_is_hidden
 from harness.scenarios import Backend
 from harness.subject import OwnProxy
 from harness.transport import CassetteTransport, as_recorded, at_once
@@ -55,7 +57,7 @@ class ReplayCache:
         self._port = port
         self._speed = speed
         self._on_request = on_request
-        self._edges = Edges(elides=True)
+        self._edges = Edges(elides=True, whole=True)
         self._stack = ExitStack()
         self._known = len(self._cassette)
         self.url = ""
@@ -63,6 +65,13 @@ class ReplayCache:
     def __len__(self) -> int:
         """Return how many answers are recorded."""
         return len(self._cassette)
+
+    @property
+    def model(self) -> str:
+        """The model of the first recording, by the name that finds it."""
+        for request in self._cassette.requests:
+            return str(json.loads(request.body or b"{}").get("model"))
+        return MODELS[self._backend]
 
     @property
     def summary(self) -> str:
@@ -84,7 +93,7 @@ class ReplayCache:
         upstream = live.base_url if live is not None else "http://provider/v1"
         with ExitStack() as stack:
             self._provider = stack.enter_context(
-                Provider(transport, upstream=upstream, on_miss=self._on_request)
+                Provider(transport, upstream=upstream, on_miss=self._on_request, leaves=True)
             )
             proxy = stack.enter_context(
                 OwnProxy(
@@ -93,7 +102,12 @@ class ReplayCache:
                     api_key=live.api_key if live is not None else "replay",
                 )
             )
-            edge = ClientEdge(proxy.url, on_request=self._edges.asked, port=self._port)
+            edge = ClientEdge(
+                proxy.url,
+                on_request=self._edges.asked,
+                on_answered=self._edges.answered,
+                port=self._port,
+            )
             self.url = stack.enter_context(edge).url
             self._stack = stack.pop_all()
         return self
@@ -123,10 +137,11 @@ class ReplayCache:
         )
         recorded.get_metadata("provenance", origin)
         try:
+            refuse_what_is_hidden(recorded)
             refuse_secrets(recorded, *([self._live.api_key] if self._live is not None else []))
-        except RecordingFailed as error:
+            save(recorded, self._target)
+        except HarnessError as error:
             self._on_request(f"not recorded: {error}")
             self._cassette.data.pop()
             return
-        save(recorded, self._target)
         self._on_request(f"recorded in {self._target}: {len(recorded)} answers")

@@ -18,7 +18,7 @@ from harness.chat_stream import read_chat_stream
 from harness.redact import REQUEST_HEADERS, RESPONSE_HEADERS, KeptHeaders
 from harness.secrets import Own, finds, own_secrets
 
-__all__ = ["Secret", "scan", "scan_text"]
+__all__ = ["Secret", "scan", "scan_text", "unpacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _headers(part: str, headers: Mapping[str, Any], kept: KeptHeaders) -> Iterat
 
 def _body(part: str, headers: Mapping[str, Any], body: str | bytes | None) -> _Text:
     """Return a body, a character for each byte; in it are its strings, where it is JSON."""
-    plain = _plain(headers, body)
+    plain = unpacked(headers, body)
     if plain is None:
         return _Text(part, "", otherwise="body in an encoding that cannot be looked into")
     return _Text(part, plain.decode("latin-1"), unit="byte", inner=lambda: _strings(part, plain))
@@ -179,7 +179,7 @@ def _parsed(data: bytes) -> Any:
         return None
 
 
-def _plain(headers: Mapping[str, Any], body: str | bytes | None) -> bytes | None:
+def unpacked(headers: Mapping[str, Any], body: str | bytes | None) -> bytes | None:
     """Return a body without its content encoding; None where that cannot be taken off."""
     data = body.encode(errors="surrogatepass") if isinstance(body, str) else body or b""
     encodings = [value for name, value in headers.items() if name.lower() == "content-encoding"]

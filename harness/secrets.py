@@ -171,14 +171,15 @@ _LOOKS: Final = (
         r"(?:[\w-]+: |[\w+/=]{16,})",
     ),
     *(
-        _inside("bearer token", word + r" +([\w.~+/-]{8,}=*)", _with_digit)
-        for word in ("Bearer", "bearer")
+        _inside("bearer token", word + r"[ \t]+([\w.~+/-]{8,}=*)", _with_digit)
+        for word in ("Bearer", "bearer", "BEARER")
     ),
     # It has to decode to `name:password`.
     *(
         _inside("basic credentials", word + r" +([A-Za-z0-9+/]{6,}={0,2})", _basic)
         for word in ("Basic", "basic")
     ),
+    _inside("login of a URL", r"://[^/\s:@\"]{1,100}:([^/\s@\"]{3,100})@"),
     _inside("cookie", r"__cf(?:_bm|lb)=[\w.%-]{8,}"),
     _inside("cookie", r"_cfuvid=[\w.%-]{8,}"),
     _inside("cookie", r"cf_clearance=[\w.%-]{8,}"),

@@ -16,12 +16,13 @@ import httpx
 from vcr.errors import CannotOverwriteExistingCassetteException as Miss
 from vcr.request import Request as RecordedRequest
 
-from harness.cassette import NO_ANSWER, Cassette, chunks_of, nearest
+from harness.cassette import NO_ANSWER, Cassette, chunks_of, nearest, play
 from harness.redact import request_headers, response_headers
 
 __all__ = [
     "CassetteTransport",
     "Finish",
+    "Interaction",
     "Miss",
     "Pace",
     "RecordedRequest",
@@ -61,16 +62,17 @@ def as_recorded(*, speed: float = 1.0) -> Pace:
     return pace
 
 
-#: Takes a request and its answer, and returns what is kept of them.
-Finish = Callable[[RecordedRequest, dict[str, Any]], tuple[RecordedRequest, dict[str, Any]]]
+#: A request and its answer, as a cassette has them.
+Interaction = tuple[RecordedRequest, dict[str, Any]]
+
+#: Takes a request and its answer, and returns what is kept of them, if anything is.
+Finish = Callable[[RecordedRequest, dict[str, Any]], Interaction | None]
 
 #: The connection did not come about: there is nothing to record.
 Unreached: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 
 
-def unchanged(
-    request: RecordedRequest, answer: dict[str, Any]
-) -> tuple[RecordedRequest, dict[str, Any]]:
+def unchanged(request: RecordedRequest, answer: dict[str, Any]) -> Interaction:
     """Keep a request and its answer as they are."""
     return request, answer
 
@@ -89,7 +91,7 @@ class CassetteTransport(httpx.AsyncBaseTransport):
         inner: httpx.AsyncBaseTransport | None = None,
         *,
         pace: Callable[[], Pace] = lambda: at_once,
-        begin: Callable[[], Finish] = lambda: unchanged,
+        begin: Callable[[RecordedRequest], Finish] = lambda request: unchanged,
         recorded: Callable[[], None] = lambda: None,
     ) -> None:
         self._cassette = cassette
@@ -109,9 +111,9 @@ class CassetteTransport(httpx.AsyncBaseTransport):
         if request.method != "POST" and self._inner is not None:
             # What a client asks beside the conversation.
             return await self._inner.handle_async_request(request)
-        finish = self._begin()
+        finish = self._begin(recorded)
         if self._cassette.can_play_response_for(recorded):
-            return replayed(self._cassette.play_response(recorded), self._pace())
+            return replayed(play(self._cassette, recorded), self._pace())
         if self._inner is None:
             raise Miss(cassette=self._cassette, failed_request=recorded)
         return await self._record(self._inner, request, recorded, finish)
@@ -128,8 +130,9 @@ class CassetteTransport(httpx.AsyncBaseTransport):
         def append(head: dict[str, Any], body: bytes, chunks: list[list[float]], end: str) -> None:
             stream = {"chunks": chunks, "end": end}
             answer = {**head, "body": {"string": body}, "stream": stream}
-            self._cassette.append(*finish(recorded, answer))
-            self._recorded()
+            if (kept := finish(recorded, answer)) is not None:
+                self._cassette.append(*kept)
+                self._recorded()
 
         try:
             answer = await inner.handle_async_request(request)

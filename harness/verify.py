@@ -10,8 +10,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from harness.cassette import Cassette, InvalidCassette, check_digest, open_cassette, provenance
+from harness.cassette import (
+    Cassette,
+    InvalidCassette,
+    backend_of,
+    check_digest,
+    open_cassette,
+    provenance,
+)
 from harness.scan import scan, scan_text
+from harness.scenarios import BACKENDS
 
 __all__ = ["OLDEST", "Finding", "verify"]
 
@@ -61,9 +69,15 @@ def _origin(path: Path, cassette: Cassette) -> Iterator[str]:
     except InvalidCassette as error:
         yield str(error)
         return
-    for field, place in (("scenario", path.stem), ("backend", path.resolve().parent.name)):
+    folder = path.absolute().parent.name
+    places = {"scenario": path.stem}
+    if folder in BACKENDS:  # whoever keeps cassettes elsewhere calls the folder as they like
+        places["backend"] = folder
+    for field, place in places.items():
         if origin[field] != place:
             yield f"it says that its {field} is {origin[field]!r}, and lies where {place!r} does"
+    if origin["backend"] != backend_of(cassette):
+        yield f"it says that its backend is {origin['backend']!r}, which was not asked"
     if _recorded_at(origin) is None:
         yield f"it says that it was recorded at {origin['recorded_at']!r}, which is no time"
 
@@ -110,6 +124,8 @@ def _age(cassette: Cassette, now: datetime.datetime, oldest: datetime.timedelta)
         recorded_at = _recorded_at(provenance(cassette))
     except InvalidCassette:
         return
+    if recorded_at is not None and recorded_at > now + datetime.timedelta(days=1):
+        yield f"it says that it was recorded at {recorded_at}, which is still to come"
     if recorded_at is not None and now - recorded_at > oldest:
         yield f"it is {(now - recorded_at).days} days old, and may show what is no more"
 

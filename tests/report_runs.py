@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,7 @@ from harness.replay import Replay, replay
 from harness.rules import RULES, Exchange
 from harness.subject import OwnProxy
 from harness.transport import as_recorded
+from harness.variants import AS_RECORDED
 from harness.verdicts import Case, Line, Run, Turn, Verdict
 from tests.cassettes import cerebras
 from tests.conformance.mutants import Mutant, Mutation
@@ -24,14 +26,14 @@ def lines_of(
 ) -> list[Line]:
     """Replay the cassettes through the proxy, and through a mutant of it."""
     started = "2026-11-22T20:00:00+00:00"
-    pace = functools.partial(as_recorded, speed=4)
+    paced = dataclasses.replace(AS_RECORDED, pace=functools.partial(as_recorded, speed=4))
     lines: list[Line] = []
     with Mutant(proxy.url) as mutant:
         mutant.mutation = mutation
         for subject, url in ((OWN, proxy.url), (MUTANT, mutant.url)):
             lines.append(Run(started, "0.1.0", subject))
             for name in names:
-                lines += _case(subject, replay(cerebras(name), url, provider, pace=pace))
+                lines += _case(subject, replay(cerebras(name), url, provider, variant=paced))
     return lines
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from harness import scenarios
 from harness.errors import HarnessError
@@ -113,7 +114,16 @@ def live(backend: Backend) -> Live:
     """Return the real provider, as the environment names it; raises `HarnessError`."""
     from harness.record import Live
 
-    base_url = os.environ.get(f"{backend.upper()}_BASE_URL") or _BASE_URLS[backend]
+    variable = f"{backend.upper()}_BASE_URL"
+    base_url = os.environ.get(variable) or _BASE_URLS[backend]
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise HarnessError(f"{variable} is no http(s) URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise HarnessError(
+            f"{variable} has a login, a query or a fragment, which would be in the recording; "
+            "leave that out"
+        )
     if backend == "chatgpt":
         return Live(base_url.rstrip("/"))
     api_key = os.environ.get("CEREBRAS_API_KEY", "").strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import threading
 from contextlib import ExitStack
@@ -51,7 +52,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--port", type=int, help="default: 10001, or 10000 of the ChatGPT backend")
     parser.add_argument(
-        "--speed", type=float, metavar="FACTOR", help="times as fast as recorded; default: at once"
+        "--speed", type=_speed, metavar="FACTOR", help="times as fast as recorded; default: at once"
     )
     parser.set_defaults(command=_serve)
 
@@ -79,10 +80,11 @@ def _serve(arguments: argparse.Namespace) -> int:
             on_request=_tell,
         )
         url = stack.enter_context(cache).url
+        login = ",requires_openai_auth=true" if backend == "chatgpt" else ""
         print(
             f"{len(cache)} recorded answers on {url}/v1, until Ctrl-C; Codex finds it with\n"
-            f'  codex -c model_provider=proxy -c \'model_providers.proxy={{name="proxy",'
-            f'base_url="{url}/v1",wire_api="responses"}}\'',
+            f"  codex -m {cache.model} -c model_provider=proxy -c 'model_providers.proxy="
+            f'{{name="proxy",base_url="{url}/v1",wire_api="responses"{login}}}\'',
             flush=True,
         )
         try:
@@ -90,6 +92,16 @@ def _serve(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(f"\n{cache.summary}", flush=True)
     return 0
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"a number above 0, not {text!r}")
+    return speed
 
 
 def _tell(line: str) -> None:

@@ -133,7 +133,7 @@ def test_where_it_is_from_comes_back(tmp_path: Path) -> None:
 
 def digest_of(path: Path) -> str:
     with open_cassette(path) as cassette:
-        return digest(cassette)
+        return digest(cassette, ORIGIN)
 
 
 def test_the_digest_is_of_requests_and_streams_and_not_of_their_layout(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_recording_replays_without_a_fault(
 def test_a_recording_says_where_it_is_from(name: str, recordings: Recordings) -> None:
     with open_cassette(recordings.path(name)) as cassette:
         origin = provenance(cassette)
-        sha256 = digest(cassette)
+        sha256 = digest(cassette, origin)
 
     age = datetime.now(UTC) - datetime.fromisoformat(origin.pop("recorded_at"))
     assert timedelta(0) <= age < timedelta(minutes=10)
@@ -201,7 +201,7 @@ class Attempt:
     @property
     def aside(self) -> Path:
         """Where a stream that broke is kept."""
-        return self.old.with_name("c-broken.yaml")
+        return self.old.parent / "broken" / self.old.name
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from harness.cassette import load, new
 from harness.edge import ClientEdge
@@ -77,6 +78,30 @@ def test_what_a_kill_left_over_is_cleared_away_by_the_next_recording(tmp_path: P
 
     assert list(path.parent.iterdir()) == [path]
     assert len(load(path)) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)]
+)
+def test_who_ends_the_harness_ends_its_proxy(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "harness", "serve", str(cerebras("hello")), "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "recorded answers on http://" in process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 1
+        process.send_signal(number)
+        assert process.wait(20) == status
+
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{children[0]}/exe").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{children[0]}/exe").exists()
 
 
 def test_the_recorder_adds_less_than_a_millisecond_to_a_chunk(upstream: Upstream) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from harness import scenarios
@@ -126,3 +129,79 @@ def test_what_comes_later_is_added_to_what_was_recorded(tmp_path: Path, emulator
             text(send(cache.url, asked(prompt)))
 
     assert len(load(target)) == 2
+
+
+def test_a_failure_that_was_got_over_is_got_over_again() -> None:
+    limited = begin(scenarios.load("rate-limit")).request()
+
+    with serving(cerebras("rate-limit")) as (cache, _):
+        ends = [send(cache.url, limited).events[-1].type for _ in range(4)]
+
+    assert ends == ["response.failed", *["response.completed"] * 3]
+
+
+def test_an_answer_that_is_not_whole_is_not_kept(tmp_path: Path) -> None:
+    once = scenarios.load("rate-limit")
+    target = tmp_path / "served.yaml"
+
+    with (
+        Emulator(once, api_key=KEY) as limited,
+        serving(live=Live(limited.base_url, KEY), target=target) as (cache, _),
+    ):
+        ends = [send(cache.url, asked()).events[-1].type for _ in range(3)]
+
+    assert ends == ["response.failed", "response.completed", "response.completed"]
+    assert len(load(target)) == 1
+
+
+def test_each_answer_is_kept_with_its_own_question(tmp_path: Path, emulator: Emulator) -> None:
+    target = tmp_path / "served.yaml"
+    prompts = [f"question {number} of several" for number in range(6)]
+
+    with serving(live=Live(emulator.base_url, KEY), target=target) as (cache, _):
+        # The proxy refuses it, and asks nobody.
+        refused = send(cache.url, asked("the first of all", previous_response_id="resp_1"))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda prompt: text(send(cache.url, asked(prompt))), prompts))
+
+    assert refused.status == 400
+    pairs = [
+        (last_prompt(response["client_request"]["body"]), last_prompt(request.body))
+        for request, response in load(target).data
+    ]
+    assert sorted(pairs) == [(prompt, prompt) for prompt in prompts]
+
+
+def last_prompt(body: str | bytes) -> str:
+    """Return what the person said last, in a request of either API."""
+    request = json.loads(body)
+    said = request.get("messages") or request["input"]
+    content = said[-1]["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])
+
+
+def test_a_request_that_is_packed_is_answered_too() -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+
+    with serving(cerebras("hello")) as (cache, _):
+        answer = httpx.post(
+            f"{cache.url}/v1/responses",
+            content=gzip.compress(json.dumps(asked()).encode()),
+            headers=headers,
+            trust_env=False,
+        )
+
+    assert answer.status_code == 200
+    assert "Hello, world!" in answer.text
+
+
+def test_where_nothing_can_be_written_that_is_told(tmp_path: Path, emulator: Emulator) -> None:
+    (tmp_path / "file").write_text("no folder")
+    target = tmp_path / "file" / "served.yaml"
+
+    with serving(live=Live(emulator.base_url, KEY), target=target) as (cache, told):
+        assert text(send(cache.url, asked("new"))) == "Hello, world!"
+
+    (line,) = told
+    assert line.startswith(f"not recorded: {target}: cannot be written: ")
+    assert cache.summary.endswith("0 recorded, 0 in no recording")

@@ -43,7 +43,7 @@ def recorded(folder: Path, *interactions: tuple[Request, Json], **origin: str | 
     data = interactions or ((request(), answer(b"one", b"two")),)
     write(path, *data)
     with open_cassette(path) as cassette:
-        sha256 = digest(cassette)
+        sha256 = digest(cassette, {**ORIGIN, **origin})
     return write(path, *data, provenance={**ORIGIN, "sha256": sha256, **origin})
 
 
