@@ -8,7 +8,7 @@ import pytest
 
 from harness import scenarios
 from harness.cassette import open_cassette
-from harness.chat_stream import Said, SaidCall, read_chat_stream
+from harness.chat_stream import Piece, Said, SaidCall, read_chat_stream
 from tests.cassettes import cerebras
 from tests.unit.harness.handmade import Json
 
@@ -153,3 +153,56 @@ def test_json_of_another_shape_breaks_the_stream(data: str) -> None:
 
 def test_the_end_may_be_said_without_a_space() -> None:
     assert not read_chat_stream(b"data:[DONE]\n\n").broken
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+def test_each_piece_knows_its_chunk_and_its_end() -> None:
+    body = stream({"role": "assistant"}, {"reasoning": "Hm"}, {"content": "H"}, {"content": "i"})
+    ends = [at + 2 for at in range(len(body)) if body[at : at + 2] == b"\n\n"]
+
+    said = read_chat_stream(body)
+
+    assert said.pieces == [
+        Piece("reasoning", "Hm", 1, ends[1]),
+        Piece("text", "H", 2, ends[2]),
+        Piece("text", "i", 3, ends[3]),
+    ]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_a_piece_ends_with_its_blank_line(ending: bytes) -> None:
+    body = stream({"content": "Hi"}, finish_reason="stop").replace(b"\n", ending)
+
+    (piece,) = read_chat_stream(body).pieces
+
+    assert body[: piece.end].endswith(ending * 2)
+    assert body[piece.end :].startswith(b"data:")
+
+
+def test_pieces_of_calls_that_take_turns_know_their_call() -> None:
+    said = read_chat_stream(
+        stream(fragment(4, "", id="a", name="f"), fragment(2, "{", id="b"), fragment(4, "[]"))
+    )
+
+    assert [(piece.call, piece.text) for piece in said.pieces] == [(0, ""), (1, "{"), (0, "[]")]
+
+
+def test_a_character_is_found_in_its_chunk() -> None:
+    said = read_chat_stream(
+        stream({"content": "He"}, {"reasoning": "Hm"}, {"content": ""}, {"content": "llo"})
+    )
+
+    chunks = [said.chunk_of("text", at) for at in (0, 1, 2, 4)]
+    assert chunks == [0, 0, 3, 3]
+    assert said.chunk_of("text", 5) is None
+    assert said.chunk_of("reasoning", 0) == 1
+
+
+def test_a_character_of_a_call_is_found_among_its_own() -> None:
+    said = read_chat_stream(
+        stream(fragment(0, "{}", id="a", name="f"), fragment(1, "[]", id="b", name="g"))
+    )
+
+    assert said.chunk_of("call", 0, call=1) == 1
