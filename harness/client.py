@@ -6,7 +6,7 @@ import functools
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,6 +55,8 @@ class Answer:
     rest: bytes = b""
     #: What broke the connection, if anything did.
     broken: str | None = None
+    #: When the request was sent, by `time.perf_counter`.
+    began: float = 0.0
 
     @property
     def body(self) -> bytes:
@@ -74,11 +76,13 @@ def send(
     path: str = "/v1/responses",
     headers: Mapping[str, str] | None = None,
     timeout: float = PATIENCE,
+    on_events: Callable[[list[Event]], None] = lambda events: None,
 ) -> Answer:
     """POST `body` as JSON to `url` + `path`, and take the answer down.
 
-    Raises `httpx.TransportError` where nothing answers at all; a connection that breaks later, or
-    an answer that has no end after `timeout` seconds, is told in the answer.
+    `on_events` gets the events as they come. Raises `httpx.TransportError` where nothing answers at
+    all; a connection that breaks later, or an answer that has no end after `timeout` seconds, is
+    told in the answer.
     """
     sent = {
         "content-type": "application/json",
@@ -92,12 +96,15 @@ def send(
         httpx.Client(timeout=timeout, trust_env=False, verify=_ssl_context()) as http,
         http.stream("POST", url + path, content=content, headers=sent) as response,
     ):
-        answer = Answer(response.status_code, response.headers.get("content-type", ""))
+        content_type = response.headers.get("content-type", "")
+        answer = Answer(response.status_code, content_type, began=start)
         reader = EventReader()
         try:
             for data in response.iter_raw():
                 milliseconds = (time.perf_counter() - start) * 1000
-                answer.events += reader.feed(data, milliseconds)
+                events = reader.feed(data, milliseconds)
+                answer.events += events
+                on_events(events)
                 if milliseconds > timeout * 1000:
                     answer.broken = f"it went on for more than {timeout:g} s"
                     break

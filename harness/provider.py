@@ -44,6 +44,8 @@ class Provider(Edge):
         self.requests: list[Any] = []
         #: Their `authorization` headers, empty where there was none.
         self.credentials: list[str] = []
+        #: The names of their headers, in small letters.
+        self.header_names: list[frozenset[str]] = []
         #: What is wrong with those that are in no recording.
         self.misses: list[str] = []
 
@@ -61,11 +63,13 @@ class Provider(Edge):
         self._transport = transport
         self.requests = []
         self.credentials = []
+        self.header_names = []
         self.misses = []
 
     def _asked(self, asked: Asked) -> None:
         self.requests.append(_parsed(asked.body))
         self.credentials.append(asked.headers.get("authorization", ""))
+        self.header_names.append(frozenset(asked.headers))
 
     def _path(self, path: str) -> str:
         for base in BASE_PATHS.values():

@@ -40,7 +40,7 @@ class Subject:
 
 #: What is required beside `RULES`, by backend.
 _EDGES: Final[Mapping[Backend, Sequence[str]]] = {
-    "cerebras": ("edge/1", "edge/2", "edge/3", "edge/4", "request/1", "schema"),
+    "cerebras": ("edge/1", "edge/2", "edge/3", "edge/4", "schema"),
     "chatgpt": ("edge/1", "edge/2", "edge/3", "edge/5", "edge/6"),
 }
 
@@ -136,9 +136,14 @@ def _judged(played: Replay, subject: Subject) -> dict[str, list[Fault] | str]:
         _add(rows, fault)
     if played.backend == "cerebras":
         rows |= {rule: [] for rule in sorted(RULES)}
+        for exchange in played.exchanges:
+            for rule in RULES.values():
+                if rule.needs == "request":
+                    _check(rule, exchange, rows, is_valid=True)
     if played.misses or not played.exchanges:
         cause = "edge/2" if played.misses else "edge/1"
-        unseen = [rule for rule in rows if not rule.startswith(("edge/", "request/"))]
+        seen = [id for id, rule in RULES.items() if rule.needs == "request" and played.exchanges]
+        unseen = [id for id in rows if not id.startswith("edge/") and id not in seen]
         return rows | dict.fromkeys(unseen, f"follows from {cause}")
     for exchange in played.exchanges:
         if played.backend == "chatgpt":
@@ -149,7 +154,8 @@ def _judged(played: Replay, subject: Subject) -> dict[str, list[Fault] | str]:
         for fault in invalid:
             _add(rows, fault)
         for rule in RULES.values():
-            _check(rule, exchange, rows, is_valid=not invalid)
+            if rule.needs != "request":
+                _check(rule, exchange, rows, is_valid=not invalid)
     return rows
 
 

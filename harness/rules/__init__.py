@@ -1,20 +1,37 @@
-"""The rules: what no schema of a single event can say about a reconstructed stream.
+"""The rules: what no schema can say about a reconstructed stream, or the request that led to it.
 
 A rule is data with a check. The check looks at one exchange and yields what violates the rule; it
-never asserts. One file a section; importing this package registers them all, in order of their ids.
+never asserts. One file a section; importing this package registers them all.
+
+A rule of a stream takes for granted what the schemas say of its events; a rule of a request, what
+`request/1` says.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from harness import schema
 from harness.chat_stream import Said
 from harness.client import Answer, Event
+from harness.rules.stream import Stream
 
-__all__ = ["RULES", "Exchange", "Fault", "Level", "Rule", "Violation", "check", "rule"]
+__all__ = [
+    "RULES",
+    "Exchange",
+    "Fault",
+    "Level",
+    "Needs",
+    "Rule",
+    "UpstreamRequest",
+    "Violation",
+    "check",
+    "rule",
+]
 
 #: Any version of Codex, whatever it calls itself: `codex_exec/0.163.0 (Debian 12.0.0; x86_64)`.
 _CODEX: Final = re.compile(r"/0\.(\d+)\.\d+\S* \(")
@@ -24,8 +41,22 @@ _KNOWS_INCOMPLETE: Final = 163
 #: SHOULD is a fault where one is strict.
 Level = Literal["MUST", "SHOULD"]
 
+#: What a rule needs to be judged: the client's stream alone; also what the provider had said; what
+#: was asked of the provider.
+Needs = Literal["stream", "provider", "request"]
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What the provider was asked."""
+
+    #: Parsed, or the bytes where it is no JSON.
+    body: Any
+    #: The names of its headers, in small letters.
+    headers: frozenset[str] = frozenset()
+
+
+@dataclass
 class Exchange:
     """One turn: what the client asked and got, and what the provider had answered."""
 
@@ -40,10 +71,39 @@ class Exchange:
     responses: Sequence[Mapping[str, Any]] = ()
     #: Which turn of the conversation it is, from 1; None where there is but one.
     turn: int | None = None
+    #: What the provider was asked for it, in order.
+    asked: Sequence[UpstreamRequest] = ()
+    #: For each chunk of the transport, in milliseconds from the client's request: when the provider
+    #: was about to send it, and how many bytes of its answer it had sent before.
+    sent: Sequence[tuple[float, int]] = ()
+    #: What the provider summed up in turns before this one.
+    summaries: Sequence[str] = ()
+
+    @functools.cached_property
+    def events(self) -> list[Event]:
+        """What came, but for what is no event (a comment, `[DONE]`, nonsense)."""
+        return [event for event in self.answer.events if event.data is not None]
+
+    @functools.cached_property
+    def stream(self) -> Stream:
+        """The events by type and item; each must be what its schema demands."""
+        return Stream(self.events)
+
+    @functools.cached_property
+    def invalid(self) -> list[schema.SchemaFault]:
+        """What the provider would reject of the last request."""
+        return schema.check(self.asked[-1].body, "chat/request.json") if self.asked else []
 
     @property
-    def events(self) -> list[Event]:
-        return self.answer.events
+    def upstream(self) -> Mapping[str, Any] | None:
+        """The last request upstream, where there is one that the provider takes."""
+        return self.asked[-1].body if self.asked and not self.invalid else None
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The body of the client's request."""
+        body = self.request.get("body")
+        return body if isinstance(body, dict) else {}
 
     @property
     def status(self) -> int:
@@ -76,7 +136,7 @@ class Exchange:
     @property
     def compacts(self) -> bool:
         """Whether the client asked for a summary of the conversation."""
-        asked = self.request.get("body", {}).get("input") or [{}]
+        asked = self.body.get("input") or [{}]
         return isinstance(asked, list) and asked[-1].get("type") == "compaction_trigger"
 
     @property
@@ -119,8 +179,8 @@ class Fault:
     def __str__(self) -> str:
         lines = {"Expected": self.expected, "Actual": self.actual, "Where": self.where}
         return f"{self.rule}  {self.requirement}" + "".join(
-            f"\n    {name + ':':<10}" + text.replace("\n", "\n" + " " * 14)
-            for name, text in lines.items()
+            f"\n    {name + ':':<10}" + said.replace("\n", "\n" + " " * 14)
+            for name, said in lines.items()
         )
 
 
@@ -129,7 +189,7 @@ Check = Callable[[Exchange], Iterator[Violation]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One requirement on a reconstructed stream."""
+    """One requirement on a reconstructed stream, or on the request that led to it."""
 
     #: Section and number: `items/2`.
     id: str
@@ -138,6 +198,9 @@ class Rule:
     requirement: str
     #: Who suffers without it.
     breaks: str
+    #: Who says so: Codex by version, the OpenAI SDK, the specification, streams that were recorded.
+    source: str
+    needs: Needs
     check: Check
 
     def faults(self, exchange: Exchange) -> Iterator[Fault]:
@@ -164,30 +227,54 @@ RULES: Final[dict[str, Rule]] = {}
 
 
 def rule(
-    id: str, requirement: str, *, breaks: str, level: Level = "MUST"
+    id: str,
+    requirement: str,
+    *,
+    breaks: str,
+    source: str,
+    needs: Needs = "stream",
+    level: Level = "MUST",
 ) -> Callable[[Check], Check]:
     """Register the decorated check as the rule `id`."""
 
     def register(function: Check) -> Check:
         assert id not in RULES, f"two rules are called {id}"
-        RULES[id] = Rule(id, level, requirement, breaks, function)
+        RULES[id] = Rule(id, level, requirement, breaks, source, needs, function)
         return function
 
     return register
 
 
-def check(exchange: Exchange) -> list[Fault]:
-    """Return the faults of one exchange, by rule."""
-    return [fault for id in sorted(RULES) for fault in RULES[id].faults(exchange)]
+def check(exchange: Exchange, *needs: Needs) -> list[Fault]:
+    """Return the faults of one exchange, by rule; of all rules, or of those that need this."""
+    chosen = (known for known in RULES.values() if not needs or known.needs in needs)
+    ordered = sorted(chosen, key=lambda known: _order(known.id))
+    return [fault for known in ordered for fault in known.faults(exchange)]
+
+
+@functools.cache
+def _order(id: str) -> tuple[str, int]:
+    section, _, number = id.partition("/")
+    return section, int(number)
 
 
 # They use what is above.
 from harness.rules import (  # noqa: E402, F401
+    calls,
     chains,
     compaction,
-    content,
+    conversation,
+    custom,
     failures,
     framing,
     items,
     lifecycle,
+    namespaces,
+    reasoning,
+    request,
+    sequence,
+    text,
+    timing,
+    truncation,
+    usage,
 )

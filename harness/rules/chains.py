@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
 from harness.client import Event
 from harness.rules import Exchange, Violation, rule
+from harness.rules.stream import Item
+from harness.rules.text import differing
 
 _P: Final = "response."
-_ADDED, _DONE = f"{_P}output_item.added", f"{_P}output_item.done"
 
-#: By type of item: what comes between added and done, around any number of deltas.
-_CHAINS: Final[dict[str, tuple[list[str], str, list[str]]]] = {
-    "message": (
-        [f"{_P}content_part.added"],
-        f"{_P}output_text.delta",
-        [f"{_P}output_text.done", f"{_P}content_part.done"],
-    ),
-    "reasoning": (
-        [f"{_P}reasoning_summary_part.added"],
-        f"{_P}reasoning_summary_text.delta",
-        [f"{_P}reasoning_summary_text.done", f"{_P}reasoning_summary_part.done"],
-    ),
+#: A letter for each event: [a]dded, [d]elta, its sum is [t]old, the part is fini[z]hed.
+_LETTERS: Final = {
+    f"{_P}content_part.added": "a",
+    f"{_P}content_part.done": "z",
+    f"{_P}output_text.delta": "d",
+    f"{_P}output_text.annotation.added": "d",
+    f"{_P}output_text.done": "t",
+    f"{_P}refusal.delta": "d",
+    f"{_P}refusal.done": "t",
+    f"{_P}reasoning_summary_part.added": "a",
+    f"{_P}reasoning_summary_part.done": "z",
+    f"{_P}reasoning_summary_text.delta": "d",
+    f"{_P}reasoning_summary_text.done": "t",
+    f"{_P}reasoning_text.delta": "r",
+    f"{_P}reasoning_text.done": "R",
+    f"{_P}function_call_arguments.delta": "d",
+    f"{_P}function_call_arguments.done": "t",
+    f"{_P}custom_tool_call_input.delta": "d",
+    f"{_P}custom_tool_call_input.done": "t",
+}
+
+_PART: Final = "content_part.added, output_text.delta ..., output_text.done, content_part.done"
+_SUMMARY: Final = (
+    "reasoning_summary_part.added, reasoning_summary_text.delta ..., "
+    "reasoning_summary_text.done, reasoning_summary_part.done"
+)
+
+#: By type of item: what stands between added and done, and the same for a person.
+_CHAINS: Final = {
+    "message": (re.compile(r"(ad*tz)*"), f"for each part {_PART}"),
+    # Raw reasoning has parts of its own in some streams.
+    "reasoning": (re.compile(r"(ad*tz|a?r*Rz?)*"), f"for each part {_SUMMARY}"),
     "function_call": (
-        [],
-        f"{_P}function_call_arguments.delta",
-        [f"{_P}function_call_arguments.done"],
+        re.compile(r"d*t"),
+        "function_call_arguments.delta ..., function_call_arguments.done",
     ),
     "custom_tool_call": (
-        [],
-        f"{_P}custom_tool_call_input.delta",
-        [f"{_P}custom_tool_call_input.done"],
+        re.compile(r"d*t"),
+        "custom_tool_call_input.delta ..., custom_tool_call_input.done",
     ),
+}
+
+#: Which field of an event holds the whole of what the deltas told.
+_WHOLE: Final = {
+    f"{_P}output_text": "text",
+    f"{_P}refusal": "refusal",
+    f"{_P}reasoning_summary_text": "text",
+    f"{_P}reasoning_text": "text",
+    f"{_P}function_call_arguments": "arguments",
+    f"{_P}custom_tool_call_input": "input",
 }
 
 
@@ -41,61 +71,138 @@ _CHAINS: Final[dict[str, tuple[list[str], str, list[str]]]] = {
     "chains/1",
     "the events of an item that is done are all there, each once, in order",
     breaks="the OpenAI SDK's stream(), and whoever shows a stream as it comes",
+    source="OpenAI SDK: a delta of a part that was not added is an IndexError; the rest it does "
+    "not notice",
 )
 def are_whole(exchange: Exchange) -> Iterator[Violation]:
-    for item, events in _items(exchange):
-        if item["type"] in _CHAINS and events[-1].type == _DONE:
-            before, delta, after = _CHAINS[item["type"]]
-            expected = [_ADDED, *before, delta, *after, _DONE]
-            actual = [
-                event.type
-                for number, event in enumerate(events)
-                if event.type != delta or events[number - 1].type != delta
-            ]
-            # An item without text has no delta.
-            if actual not in (expected, [kind for kind in expected if kind != delta]):
-                yield Violation(f"{_short(expected)}", f"{_short(actual)}", events[-1])
+    for item in exchange.stream.items:
+        if item.done is None or item.type not in _CHAINS:
+            continue
+        pattern, expected = _CHAINS[item.type]
+        between = item.events[1:-1]
+        letters = "".join(_LETTERS.get(event.type, "?") for event in between)
+        told = len(item.final.get("summary") or item.final.get("content") or ())
+        if not pattern.fullmatch(letters) or letters.count("t") + letters.count("R") < told:
+            yield Violation(expected, _short(between) or "nothing", item.done)
 
 
 @rule(
     "chains/2",
-    "the one part of an item has index 0, begins empty, and ends with the item's text",
+    "the parts of an item are numbered from 0, begin empty, and are told one after the other",
     breaks="the OpenAI SDK's stream()",
+    source="OpenAI SDK: content[content_index] is the part, and deltas are added to what is there",
 )
-def are_about_one_part(exchange: Exchange) -> Iterator[Violation]:
-    for item, events in _items(exchange):
-        for event in events:
-            for index in ("content_index", "summary_index"):
-                if event[index]:
-                    yield Violation(f"{index} 0", f"{index} {event[index]}", event)
-            part = event["part"]
-            if isinstance(part, dict):
-                done = event.type.endswith(".done")
-                whole = _text(events[-1]["item"] or {}) if events[-1].type == _DONE else None
-                expected = whole if done else ""
-                if expected is not None and part.get("text") != expected:
-                    yield Violation(f"text {expected!r}", f"text {part.get('text')!r}", event)
-            if event.type.endswith("arguments.done") and event["name"] not in (None, item["name"]):
-                yield Violation(f"name {item['name']!r}", f"name {event['name']!r}", event)
+def are_numbered(exchange: Exchange) -> Iterator[Violation]:
+    for item in exchange.stream.items:
+        if item.type not in ("message", "reasoning"):
+            continue
+        added = -1
+        for event in item.events:
+            if (index := _part_index(event)) is None:
+                continue
+            if event.type.endswith("part.added"):
+                added += 1
+                part = event["part"] or {}
+                if text := part.get("text") or part.get("refusal"):
+                    yield Violation("an empty part", f"text {text!r}", event)
+            if index != max(added, 0):
+                yield Violation(f"part {max(added, 0)}", f"part {index}", event)
+                break
 
 
-def _items(exchange: Exchange) -> Iterator[tuple[dict[str, Any], list[Event]]]:
-    """Yield each item as it was added, with all events about it."""
-    items: dict[str, dict[str, Any]] = {}
-    events: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in exchange.events:
-        id = event["item"]["id"] if isinstance(event["item"], dict) else event["item_id"]
-        if event.type == _ADDED:
-            items.setdefault(id, event["item"])
-        if id in items:
-            events[id].append(event)
-    for id, item in items.items():
-        yield item, events[id]
+@rule(
+    "chains/3",
+    "a part that is done is the one in the item",
+    breaks="who keeps the parts as they come, and not the item",
+    source="OpenAI's specification; the SDK does not notice",
+)
+def parts_are_the_items(exchange: Exchange) -> Iterator[Violation]:
+    for item in exchange.stream.items:
+        parts = _parts(item)
+        for event in item.events if parts else ():
+            if event.type.endswith("part.done"):
+                expected, actual = _at(parts, _part_index(event)), event["part"] or {}
+                if expected:  # else chains/2 says that there is no such part
+                    yield from differing(_says(expected), _says(actual), event)
 
 
-def _text(item: dict[str, Any]) -> str:
-    return "".join(part["text"] for part in item.get("content") or item.get("summary") or ())
+@rule(
+    "chains/4",
+    "the text, the arguments or the input that an event tells whole are the item's",
+    breaks="who acts on function_call_arguments.done: it runs another command than Codex",
+    source="OpenAI's specification; the SDK does not notice",
+)
+def wholes_are_the_items(exchange: Exchange) -> Iterator[Violation]:
+    for item in exchange.stream.items:
+        for event in item.events[1:-1] if item.done is not None else ():
+            chain, _, step = event.type.rpartition(".")
+            if step == "done" and chain in _WHOLE:
+                holder = item.final
+                if (index := _part_index(event)) is not None:
+                    holder = _at(_parts(item), index)
+                expected = holder.get(_WHOLE[chain])
+                if expected is not None:
+                    yield from differing(expected, event[_WHOLE[chain]], event)
 
 
-def _short(types: list[str]) -> str:
-    return ", ".join(type.removeprefix(_P) for type in types)
+@rule(
+    "deltas/1",
+    "the event that tells a text, a summary, arguments or an input whole has the sum of its deltas",
+    breaks="whoever shows deltas and keeps the rest",
+    source="OpenAI's specification; the SDK does not notice",
+)
+def add_up(exchange: Exchange) -> Iterator[Violation]:
+    for item in exchange.stream.items:
+        sums: defaultdict[tuple[str, int | None], list[str]] = defaultdict(list)
+        for event in item.events:
+            chain, _, step = event.type.rpartition(".")
+            if chain in _WHOLE:
+                told = sums[chain, _part_index(event)]
+                if step == "delta":
+                    told.append(event["delta"])
+                elif step == "done":
+                    yield from differing("".join(told), event[_WHOLE[chain]], event)
+
+
+@rule(
+    "deltas/2",
+    "no delta is empty",
+    breaks="nobody; it is work for nothing",
+    source="every stream that was recorded of OpenAI",
+    level="SHOULD",
+)
+def say_something(exchange: Exchange) -> Iterator[Violation]:
+    for kind, events in list(exchange.stream.by_type.items()):
+        if kind.endswith(".delta"):
+            for event in events:
+                if event["delta"] == "":
+                    yield Violation("some text, or no event", "an empty delta", event)
+
+
+def _part_index(event: Event) -> int | None:
+    content: int | None = event["content_index"]
+    return event["summary_index"] if content is None else content
+
+
+def _parts(item: Item) -> list[dict[str, Any]]:
+    return item.final.get("summary") or item.final.get("content") or []
+
+
+def _at(parts: list[dict[str, Any]], index: int | None) -> dict[str, Any]:
+    return parts[index] if index is not None and index < len(parts) else {}
+
+
+def _says(part: dict[str, Any]) -> str:
+    return str(part.get("text", part.get("refusal", "")))
+
+
+def _short(events: list[Event]) -> str:
+    """Return the types of events, a run of deltas as one."""
+    kinds: list[str] = []
+    for event in events:
+        kind = event.type.removeprefix(_P)
+        if event.type.endswith(".delta"):
+            kind += " ..."
+        if not kinds or kind != kinds[-1] or not kind.endswith("..."):
+            kinds.append(kind)
+    return ", ".join(kinds)

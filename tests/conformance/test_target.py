@@ -212,7 +212,7 @@ def _other_words(data: Data) -> None:
 def spoilt(target: OwnProxy) -> Iterator[Mutant]:
     """This proxy, but that the provider's own words are lost: a SHOULD (failures/3)."""
     with Mutant(target.url) as mutant:
-        mutant.mutation = Mutation(with_each("response.failed", _other_words))
+        mutant.mutation = Mutation(with_each("response.failed", _other_words), late=0)
         yield mutant
 
 

@@ -10,24 +10,30 @@ from collections.abc import Iterator
 import pytest
 
 from harness.chat_stream import Said, SaidCall
-from harness.client import Answer
+from harness.client import Answer, read_events
 from harness.rules import RULES, Exchange, Fault, Rule, Violation, check, rule
 from tests.unit.harness.handmade import Json, exchange
 
 RESPONSE: Json = {"id": "resp_1", "output": []}
-CREATED: Json = {"type": "response.created", "sequence_number": 0, "response": RESPONSE}
 ITEM: Json = {"type": "message", "id": "msg_1", "content": []}
 STOPPED = Said(finish_reason="stop")
 
 
-def event(number: int, kind: str, **data: object) -> Json:
-    return {"type": f"response.{kind}", "sequence_number": number, **data}
+def event(kind: str, **data: object) -> Json:
+    return {"type": f"response.{kind}", **data}
 
 
-def ends(number: int, kind: str, *items: Json, **more: object) -> Json:
+def ends(kind: str, *items: Json, **more: object) -> Json:
     error = {"code": "server_error", "message": "It broke."} if kind == "failed" else None
     response = {"id": "resp_1", "output": list(items), "error": error, **more}
-    return event(number, kind, response=response)
+    return event(kind, response=response)
+
+
+def told(*events: Json, said: Said = STOPPED) -> Exchange:
+    """Return the exchange in which a response began, and then the client got these events."""
+    begins = [event(kind, response=RESPONSE) for kind in ("created", "in_progress")]
+    numbered = [{**one, "sequence_number": number} for number, one in enumerate([*begins, *events])]
+    return exchange(*numbered, said=said)
 
 
 def caught(found: Exchange) -> list[str]:
@@ -38,14 +44,25 @@ def caught(found: Exchange) -> list[str]:
 
 
 @pytest.mark.parametrize("known", RULES.values(), ids=lambda known: known.id)
-def test_a_rule_says_what_it_demands_and_who_suffers(known: Rule) -> None:
+def test_a_rule_says_what_it_demands_who_suffers_and_who_says_so(known: Rule) -> None:
     section, _, number = known.id.partition("/")
 
     assert section.isalpha()
     assert int(number) > 0
-    assert known.requirement
     assert known.breaks
-    assert not known.requirement.endswith(".")
+    assert known.source
+    for sentence in (known.requirement, known.breaks, known.source):
+        assert not sentence.endswith(".")
+        assert "  " not in sentence
+
+
+def test_sections_are_numbered_without_a_gap() -> None:
+    sections: dict[str, list[int]] = {}
+    for id in RULES:
+        section, _, number = id.partition("/")
+        sections.setdefault(section, []).append(int(number))
+
+    assert all(sorted(found) == list(range(1, len(found) + 1)) for found in sections.values())
 
 
 def test_an_id_is_used_once() -> None:
@@ -53,28 +70,32 @@ def test_an_id_is_used_once() -> None:
         yield from ()
 
     with pytest.raises(AssertionError, match="two rules are called items/1"):
-        rule("items/1", "something else", breaks="nobody")(nothing)
+        rule("items/1", "something else", breaks="nobody", source="nothing")(nothing)
 
 
 def test_a_fault_names_rule_requirement_and_place() -> None:
-    (fault,) = check(exchange(CREATED, ends(7, "completed"), said=STOPPED))
+    found = told(ends("completed"))
+    assert found.answer.events[2].data is not None
+    found.answer.events[2].data["sequence_number"] = 7
+
+    (fault,) = check(found)
 
     assert str(fault) == (
         "sequence/1  MUST: every event has a `sequence_number`, counting up by one from 0 "
         "(breaks: clients that resume a stream)\n"
-        "    Expected: sequence_number 1\n"
+        "    Expected: sequence_number 2\n"
         "    Actual:   sequence_number 7\n"
-        "    Where:    cassettes/a/b.yaml, turn 1, event 1 (response.completed)"
+        "    Where:    cassettes/a/b.yaml, turn 1, event 2 (response.completed)"
     )
-    assert (fault.level, fault.turn, fault.event, fault.chunk) == ("MUST", None, 1, None)
+    assert (fault.level, fault.turn, fault.event, fault.chunk) == ("MUST", None, 2, None)
 
 
 def test_a_fault_names_the_chunk_where_it_shows() -> None:
     def anything(exchange: Exchange) -> Iterator[Violation]:
         yield Violation("one", "another", exchange.events[0], chunk=4)
 
-    known = Rule("a/1", "SHOULD", "nothing", "nobody", anything)
-    found = exchange(CREATED)
+    known = Rule("a/1", "SHOULD", "nothing", "nobody", "nothing", "stream", anything)
+    found = told()
     found.turn = 3
 
     (fault,) = known.faults(found)
@@ -96,7 +117,7 @@ def test_a_fault_of_several_lines_stays_below_its_name() -> None:
 def test_a_fault_of_no_event_is_told_of_the_turn() -> None:
     said = Said(text="Hi", finish_reason="stop")
 
-    assert check(exchange(CREATED, ends(1, "completed"), said=said)) == [
+    assert check(told(ends("completed"), said=said)) == [
         Fault(
             "text/1",
             "MUST: the text of the messages that are done is the provider's, to the byte "
@@ -106,6 +127,14 @@ def test_a_fault_of_no_event_is_told_of_the_turn() -> None:
             "cassettes/a/b.yaml, turn 1",
         )
     ]
+
+
+def test_rules_are_asked_by_what_they_need() -> None:
+    found = told(ends("completed"), ends("completed"), said=Said(text="Hi", finish_reason="stop"))
+
+    assert [fault.rule for fault in check(found, "stream")] == ["lifecycle/2"]
+    assert [fault.rule for fault in check(found, "provider")] == ["text/1"]
+    assert check(found, "request") == []
 
 
 # --- endings -------------------------------------------------------------------------------------
@@ -118,27 +147,28 @@ def test_a_stream_that_says_what_the_provider_said_has_no_faults() -> None:
     said = Said(
         text="Hi", calls=[SaidCall("a1", "f", "{}")], finish_reason="tool_calls", usage=usage
     )
-    told = {
+    counted = {
         "input_tokens": 3,
         "input_tokens_details": {"cached_tokens": 0},
         "output_tokens": 2,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 5,
     }
+    part = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
 
-    whole = exchange(
-        CREATED,
-        event(1, "output_item.added", output_index=0, item={**ITEM, "content": []}),
-        event(2, "content_part.added", output_index=0, item_id="msg_1"),
-        event(3, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
-        event(4, "output_text.delta", output_index=0, item_id="msg_1", delta="i"),
-        event(5, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
-        event(6, "content_part.done", output_index=0, item_id="msg_1"),
-        event(7, "output_item.done", output_index=0, item=item),
-        event(8, "output_item.added", output_index=1, item={**call, "arguments": ""}),
-        event(9, "function_call_arguments.done", output_index=1, item_id="fc", arguments=""),
-        event(10, "output_item.done", output_index=1, item=call),
-        ends(11, "completed", item, call, usage=told),
+    whole = told(
+        event("output_item.added", output_index=0, item={**ITEM, "content": []}),
+        event("content_part.added", **part),
+        event("output_text.delta", **part, delta="H"),
+        event("output_text.delta", **part, delta="i"),
+        event("output_text.done", **part, text="Hi"),
+        event("content_part.done", **part, part={"text": "Hi"}),
+        event("output_item.done", output_index=0, item=item),
+        event("output_item.added", output_index=1, item={**call, "arguments": ""}),
+        event("function_call_arguments.delta", output_index=1, item_id="fc", delta="{}"),
+        event("function_call_arguments.done", output_index=1, item_id="fc", arguments="{}"),
+        event("output_item.done", output_index=1, item=call),
+        ends("completed", item, call, usage=counted),
         said=said,
     )
 
@@ -156,22 +186,24 @@ def test_a_stream_that_says_what_the_provider_said_has_no_faults() -> None:
     ],
 )
 def test_a_response_ends_as_the_provider_did(finish_reason: str | None, ending: str) -> None:
-    said = Said(finish_reason=finish_reason)
+    reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
+    details = {"reason": reasons.get(finish_reason or "")}
 
     for kind in ("completed", "incomplete", "failed"):
-        found = caught(exchange(CREATED, ends(1, kind), said=said))
+        end = ends(kind, incomplete_details=details)
+        found = caught(told(end, said=Said(finish_reason=finish_reason)))
         assert found == ([] if kind == ending else ["lifecycle/4"])
 
 
 def test_an_error_in_the_stream_is_a_failure_whatever_came_before() -> None:
     said = Said(finish_reason="stop", broken=True)
 
-    assert caught(exchange(CREATED, ends(1, "failed"), said=said)) == []
-    assert caught(exchange(CREATED, ends(1, "completed"), said=said)) == ["lifecycle/4"]
+    assert caught(told(ends("failed"), said=said)) == []
+    assert caught(told(ends("completed"), said=said)) == ["lifecycle/4"]
 
 
 def test_a_response_that_does_not_end_is_a_fault() -> None:
-    assert caught(exchange(CREATED, said=STOPPED)) == ["lifecycle/2"]
+    assert caught(told()) == ["lifecycle/2"]
 
 
 def test_an_empty_answer_is_a_fault() -> None:
@@ -179,10 +211,7 @@ def test_an_empty_answer_is_a_fault() -> None:
 
 
 def test_a_response_may_not_end_twice() -> None:
-    assert caught(exchange(CREATED, ends(1, "completed"), ends(2, "failed"), said=STOPPED)) == [
-        "lifecycle/2",
-        "lifecycle/4",
-    ]
+    assert caught(told(ends("completed"), ends("failed"))) == ["lifecycle/2", "lifecycle/4"]
 
 
 def test_an_answer_without_events_says_what_it_was() -> None:
@@ -194,7 +223,7 @@ def test_an_answer_without_events_says_what_it_was() -> None:
 
 
 def test_a_connection_that_broke_is_a_fault() -> None:
-    found = exchange(CREATED, ends(1, "completed"), said=STOPPED)
+    found = told(ends("completed"))
     found.answer.broken = "RemoteProtocolError: peer closed connection"
 
     assert caught(found) == ["framing/3"]
@@ -204,61 +233,100 @@ def test_a_connection_that_broke_is_a_fault() -> None:
 
 
 def test_an_item_may_stay_open_when_the_response_fails() -> None:
-    added = event(1, "output_item.added", output_index=0, item=ITEM)
+    added = event("output_item.added", output_index=0, item=ITEM)
 
-    assert caught(exchange(CREATED, added, ends(2, "failed"), said=Said())) == []
-    assert caught(exchange(CREATED, added, ends(2, "completed"), said=STOPPED)) == ["items/2"]
+    assert caught(told(added, ends("failed"), said=Said())) == []
+    assert caught(told(added, ends("completed"))) == ["items/2"]
 
 
 def test_a_call_that_the_provider_did_not_finish_need_not_be_done() -> None:
     said = Said(calls=[SaidCall("a1", "f", '{"x')])
 
-    assert caught(exchange(CREATED, ends(1, "failed"), said=said)) == []
+    assert caught(told(ends("failed"), said=said)) == []
+
+
+# --- items ---------------------------------------------------------------------------------------
+
+
+def a_call(id: str, index: int, arguments: str, *, call_id: str = "a1") -> tuple[list[Json], Json]:
+    """Return the events of a call, and the item as it is done."""
+    call = {"type": "function_call", "id": id, "call_id": call_id, "name": "f"}
+    item = {**call, "arguments": arguments}
+    about = {"item_id": id, "output_index": index}
+    events = [
+        event("output_item.added", output_index=index, item={**call, "arguments": ""}),
+        event("function_call_arguments.delta", **about, delta=arguments),
+        event("function_call_arguments.done", **about, arguments=arguments),
+        event("output_item.done", output_index=index, item=item),
+    ]
+    return events, item
 
 
 def test_a_call_with_other_arguments_is_a_fault() -> None:
     said = Said(calls=[SaidCall("a1", "f", '{"x":1}')], finish_reason="tool_calls")
-    call = {"type": "function_call", "id": "fc", "call_id": "a1", "name": "f"}
-    item = {**call, "arguments": '{"x": 1}'}
+    events, item = a_call("fc", 0, '{"x": 1}')
 
-    found = exchange(
-        CREATED,
-        event(1, "output_item.added", output_index=0, item={**call, "arguments": ""}),
-        event(2, "function_call_arguments.done", item_id="fc", output_index=0, arguments=""),
-        event(3, "output_item.done", output_index=0, item=item),
-        ends(4, "completed", item),
-        said=said,
+    assert caught(told(*events, ends("completed", item), said=said)) == ["calls/3"]
+
+
+def test_an_id_that_the_provider_uses_twice_may_become_another() -> None:
+    said = Said(
+        calls=[SaidCall("a1", "f", "{}"), SaidCall("a1", "f", "{}")], finish_reason="tool_calls"
     )
+    (one, first), (other, second) = a_call("fc", 0, "{}"), a_call("fd", 1, "{}", call_id="a1_2")
 
-    assert caught(found) == ["calls/1"]
+    assert caught(told(*one, *other, ends("completed", first, second), said=said)) == []
+
+
+def test_a_call_id_of_an_earlier_turn_is_a_fault() -> None:
+    said = Said(calls=[SaidCall("a1", "f", "{}")], finish_reason="tool_calls")
+    events, item = a_call("fc", 0, "{}")
+    found = told(*events, ends("completed", item), said=said)
+    past = {"type": "function_call", "call_id": "a1", "name": "f", "arguments": "{}"}
+    found.request = {"body": {"input": [past]}}
+
+    assert caught(found) == ["calls/5"]
+
+
+def test_two_items_of_one_id_are_told_apart_by_their_place() -> None:
+    said = Said(
+        calls=[SaidCall("a1", "f", "{}"), SaidCall("b2", "f", "[]")], finish_reason="tool_calls"
+    )
+    (one, first), (other, second) = a_call("fc", 0, "{}"), a_call("fc", 1, "[]", call_id="b2")
+
+    assert caught(told(*one, *other, ends("completed", first, second), said=said)) == ["items/6"]
+
+
+def test_a_delta_with_the_id_of_no_item_belongs_to_its_place() -> None:
+    said = Said(calls=[SaidCall("a1", "f", "{}")], finish_reason="tool_calls")
+    events, item = a_call("fc", 0, "{}")
+    events[1]["item_id"] = "unheard_of"
+
+    assert caught(told(*events, ends("completed", item), said=said)) == ["items/3"]
 
 
 def test_an_item_that_is_done_twice_is_a_fault() -> None:
-    found = exchange(
-        CREATED,
-        event(1, "output_item.added", output_index=0, item=ITEM),
-        event(2, "output_item.done", output_index=0, item=ITEM),
-        event(3, "output_item.done", output_index=0, item=ITEM),
-        ends(4, "completed", ITEM),
-        said=STOPPED,
-    )
+    done = event("output_item.done", output_index=0, item=ITEM)
+    added = event("output_item.added", output_index=0, item=ITEM)
+    said = Said(text="", finish_reason="stop")
 
-    chain, fault = check(found)
-    assert chain.rule == "chains/1"
-    assert (fault.rule, fault.actual) == ("items/2", "2 of them")
+    faults = check(told(added, done, done, ends("completed", ITEM), said=said))
+
+    assert [fault.rule for fault in faults] == ["chains/1", "items/2", "items/8"]
+    assert faults[1].actual == "2 of them"
 
 
 def test_deltas_that_do_not_add_up_are_a_fault() -> None:
     item = {**ITEM, "content": [{"type": "output_text", "text": "Hi"}]}
-    found = exchange(
-        CREATED,
-        event(1, "output_item.added", output_index=0, item=ITEM),
-        event(2, "content_part.added", output_index=0, item_id="msg_1"),
-        event(3, "output_text.delta", output_index=0, item_id="msg_1", delta="H"),
-        event(4, "output_text.done", output_index=0, item_id="msg_1", text="Hi"),
-        event(5, "content_part.done", output_index=0, item_id="msg_1"),
-        event(6, "output_item.done", output_index=0, item=item),
-        ends(7, "completed", item),
+    part = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+    found = told(
+        event("output_item.added", output_index=0, item=ITEM),
+        event("content_part.added", **part),
+        event("output_text.delta", **part, delta="H"),
+        event("output_text.done", **part, text="Hi"),
+        event("content_part.done", **part, part={"text": "Hi"}),
+        event("output_item.done", output_index=0, item=item),
+        ends("completed", item),
         said=Said(text="Hi", finish_reason="stop"),
     )
 
@@ -267,7 +335,91 @@ def test_deltas_that_do_not_add_up_are_a_fault() -> None:
     assert (fault.expected[:3], fault.actual[:4]) == ("'H'", "'Hi'")
 
 
-def test_usage_that_the_provider_did_not_give_is_not_looked_at() -> None:
-    told = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+@pytest.mark.parametrize(
+    ("kinds", "follows"),
+    [
+        ("part.added text.delta text.done part.done", []),
+        # Two parts, one after the other; the second without a delta.
+        ("part.added text.done part.done part.added text.done part.done", ["chains/2"]),
+        ("part.added text.done text.done part.done", ["chains/1"]),
+        ("text.delta part.added text.done part.done", ["chains/1"]),
+        ("part.added text.done", ["chains/1"]),
+        # Raw reasoning has no events of its parts, or some.
+        ("raw.delta raw.done", []),
+        ("raw.delta", ["chains/1"]),
+    ],
+)
+def test_a_chain_is_whole_or_a_fault(kinds: str, follows: list[str]) -> None:
+    about: Json = {"output_index": 0, "item_id": "rs_1"}
+    summary = {**about, "summary_index": 0, "delta": "Hm", "text": "Hm", "part": {"text": ""}}
+    raw = {**about, "content_index": 0, "delta": "Hm", "text": "Hm"}
+    events = [
+        event(kind.replace("raw", "reasoning_text"), **raw)
+        if kind.startswith("raw")
+        else event(f"reasoning_summary_{kind}", **summary)
+        for kind in kinds.split()
+    ]
+    added = event(
+        "output_item.added", output_index=0, item={"type": "reasoning", "id": "rs_1", "summary": []}
+    )
+    done = {**added, "type": "response.output_item.done"}
+    found = told(added, *events, done, ends("completed"))
 
-    assert caught(exchange(CREATED, ends(1, "completed", usage=told), said=STOPPED)) == []
+    assert [id for id in caught(found) if id in ("chains/1", "chains/2")] == follows
+
+
+def test_what_openai_encrypts_anew_each_time_is_the_same() -> None:
+    item = {"type": "reasoning", "id": "rs_1", "summary": [{"text": "Hm"}]}
+    found = told(
+        event("output_item.done", output_index=0, item={**item, "encrypted_content": "one"}),
+        ends("completed", {**item, "encrypted_content": "other"}),
+        said=Said(reasoning="Hm", finish_reason="stop"),
+    )
+
+    assert "items/5" not in caught(found)
+
+
+# --- usage ---------------------------------------------------------------------------------------
+
+
+def test_usage_that_the_provider_did_not_give_is_not_looked_at() -> None:
+    counted = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+
+    assert caught(told(ends("completed", usage=counted))) == []
+
+
+@pytest.mark.parametrize(
+    ("cached", "thought", "follows"), [(1, 2, []), (2, 0, ["usage/4"]), (0, 3, ["usage/4"])]
+)
+def test_a_detail_of_usage_is_no_more_than_the_whole(
+    cached: int, thought: int, follows: list[str]
+) -> None:
+    counted = {
+        "input_tokens": 1,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": thought},
+        "total_tokens": 3,
+    }
+
+    assert caught(told(ends("completed", usage=counted))) == follows
+
+
+# --- between the events --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "follows"),
+    [
+        (b": ping", ["framing/4"]),
+        (b"data: [DONE]", ["framing/4"]),
+        (b"event: ping\ndata: ping", ["framing/3"]),
+        (b"data: [1, 2]", ["framing/3"]),
+    ],
+)
+def test_what_is_no_event_is_a_fault_and_has_no_number(block: bytes, follows: list[str]) -> None:
+    found = told(ends("completed"))
+    first, *rest = [one.raw for one in found.answer.events]
+    found.answer.events = read_events(b"\n\n".join([first, block, *rest]) + b"\n\n")
+
+    assert caught(Exchange(found.answer, STOPPED)) == follows
