@@ -3,8 +3,8 @@
 A rule is data with a check. The check looks at one exchange and yields what violates the rule; it
 never asserts. One file a section; importing this package registers them all.
 
-A rule of a stream takes for granted what the schemas say of its events; a rule of a request, what
-`request/1` says.
+A rule of a stream takes for granted what the schemas say of its events (where that is not so, it is
+asked all the same, and left out if it stumbles); a rule of a request, what `request/1` says.
 """
 
 from __future__ import annotations
@@ -245,11 +245,20 @@ def rule(
     return register
 
 
-def check(exchange: Exchange, *needs: Needs) -> list[Fault]:
-    """Return the faults of one exchange, by rule; of all rules, or of those that need this."""
+def check(exchange: Exchange, *needs: Needs, valid: bool = True) -> list[Fault]:
+    """Return the faults of one exchange, by rule; of all rules, or of those that need this.
+
+    Where its events are not `valid` by their schemas, a rule that stumbles over that is left out.
+    """
     chosen = (known for known in RULES.values() if not needs or known.needs in needs)
-    ordered = sorted(chosen, key=lambda known: _order(known.id))
-    return [fault for known in ordered for fault in known.faults(exchange)]
+    found: list[Fault] = []
+    for known in sorted(chosen, key=lambda known: _order(known.id)):
+        try:
+            found += known.faults(exchange)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            if valid:
+                raise
+    return found
 
 
 @functools.cache

@@ -41,7 +41,8 @@ class Item:
 
     @property
     def index(self) -> int:
-        return int(self.added["output_index"])
+        index: int = self.added["output_index"]
+        return index
 
     @property
     def title(self) -> str:

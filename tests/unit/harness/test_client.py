@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import httpx
 import pytest
@@ -70,6 +71,26 @@ def test_an_answer_has_status_type_and_events(upstream: Upstream) -> None:
     assert (answer.status, answer.content_type) == (200, "text/event-stream")
     assert [event.raw for event in answer.events] == [CREATED, COMPLETED]
     assert (answer.rest, answer.broken) == (b"", None)
+
+
+def test_events_are_told_as_they_come(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM, STREAM[:-1]))
+    told: list[Event] = []
+
+    answer = send(upstream.url, {}, on_events=told.extend)
+
+    assert told == answer.events
+    assert len(told) == 3
+
+
+def test_an_answer_knows_when_it_was_asked_for(upstream: Upstream) -> None:
+    upstream.does(saying(STREAM))
+    before = time.perf_counter()
+
+    answer = send(upstream.url, {})
+
+    assert before < answer.began
+    assert answer.began + answer.events[-1].at / 1000 < time.perf_counter()
 
 
 def test_events_are_the_same_however_they_are_cut(upstream: Upstream) -> None:

@@ -121,6 +121,19 @@ def test_a_request_that_is_no_json_is_remembered_as_it_came(
     assert provider.requests == [b"no JSON"]
 
 
+def test_the_names_of_headers_are_taken_down_but_not_what_they_say(
+    provider: Provider, tmp_path: Path
+) -> None:
+    play(provider, tmp_path, response(b"x"))
+    with httpx.Client(verify=False, trust_env=False) as http:
+        url = f"{provider.base_url}/chat/completions"
+        http.post(url, json=ASKED, headers={"Session_Id": "a-conversation"})
+
+    (names,) = provider.header_names
+    assert {"session_id", "content-type"} <= names
+    assert "a-conversation" not in str(names)
+
+
 def test_who_plays_something_new_forgets_what_came_before(
     provider: Provider, tmp_path: Path
 ) -> None:

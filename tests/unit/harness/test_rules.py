@@ -129,6 +129,16 @@ def test_a_fault_of_no_event_is_told_of_the_turn() -> None:
     ]
 
 
+def test_a_rule_that_stumbles_is_left_out_where_events_are_not_valid_and_only_there() -> None:
+    added = event("output_item.added", output_index=0, item={})
+    done = event("output_item.done", output_index=0, item={})
+    found = told(added, done, ends("incomplete"))
+
+    assert "lifecycle/4" in [fault.rule for fault in check(found, valid=False)]
+    with pytest.raises(KeyError):
+        check(found)
+
+
 def test_rules_are_asked_by_what_they_need() -> None:
     found = told(ends("completed"), ends("completed"), said=Said(text="Hi", finish_reason="stop"))
 
