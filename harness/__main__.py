@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness import __version__
-from harness.commands import codex, compare, doctor, record, run, serve, verify, view
+from harness.commands import codex, compare, doctor, peers, record, run, serve, verify, view
 from harness.errors import HarnessError
 
 __all__ = ["main"]
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, view, verify, record, compare, serve, codex, doctor):
+    for command in (run, view, verify, record, compare, serve, codex, doctor, peers):
         command.add(commands)
     arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):

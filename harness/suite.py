@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from harness import __version__
 from harness.cassette import backend_of, load
@@ -36,6 +36,11 @@ class Subject:
     #: Whether it is not this repository's, and words its requests as it likes.
     is_foreign: bool = False
     version: str = ""
+
+    @classmethod
+    def at(cls, base_url: str, *, name: str = "", version: str = "") -> Self:
+        """Return another proxy, by its base URL."""
+        return cls(name or base_url, lambda backend: base_url, is_foreign=True, version=version)
 
 
 #: What is required beside `RULES`, by backend.

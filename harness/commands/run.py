@@ -15,7 +15,7 @@ from harness.data import all_cassettes
 from harness.errors import HarnessError
 from harness.scenarios import BACKENDS, Backend
 
-__all__ = ["add"]
+__all__ = ["add", "write_report"]
 
 _EPILOG: Final = """\
 Without --target, this repository's proxy is looked at. With it, any other: configure yours to use
@@ -100,8 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
             proxies = stack.enter_context(OwnProxies(provider))
             subject = Subject("codex-proxy", lambda backend: proxies[backend].url)
         else:
-            base = _base_url(target)
-            subject = Subject(base, lambda backend: base, is_foreign=True)
+            subject = Subject.at(_base_url(target))
         lines = run(
             [(path, variant) for path in paths for variant in variants],
             subject,
@@ -116,13 +115,14 @@ def _run(arguments: argparse.Namespace) -> int:
     if not teller.cases:
         raise HarnessError("none of these cassettes can be replayed in such a variant")
     if arguments.report:
-        _report(told, arguments.report)
+        write_report(told, arguments.report)
     what = "cassettes" if arguments.variant == ["recorded"] else "cases"
     print(f"{teller.cases - teller.failed} of {teller.cases} {what} conform")
     return 1 if teller.failed or teller.stale else 0
 
 
-def _report(lines: list[Any], folder: Path) -> None:
+def write_report(lines: list[Any], folder: Path) -> None:
+    """Write `verdicts.jsonl` and what is made of it; raises `HarnessError`."""
     from harness.verdicts import write_lines
 
     try:

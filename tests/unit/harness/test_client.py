@@ -128,6 +128,26 @@ def test_a_connection_that_breaks_is_told_in_the_answer(upstream: Upstream) -> N
     assert answer.rest == b"event: respo"
 
 
+def test_an_answer_that_never_ends_is_given_up(upstream: Upstream) -> None:
+    async def drip(say: Say) -> None:
+        while True:
+            await say(b"data: {}\n\n")
+            await asyncio.sleep(0.02)
+
+    upstream.does(drip)
+
+    answer = send(upstream.url, {}, timeout=0.2)
+
+    assert answer.broken == "it went on for more than 0.2 s"
+    assert len(answer.events) > 1
+
+
+def test_data_that_is_nested_too_deeply_is_none() -> None:
+    (event,) = read_events(b"data: " + b"[" * 100_000 + b"\n\n")
+
+    assert event.data is None
+
+
 def test_an_answer_that_is_no_stream_is_text(upstream: Upstream) -> None:
     headers = {"content-type": "application/json"}
     upstream.does(saying(b'{"error":{"message":"n\xc3\xb6"}}'), status=400, headers=headers)

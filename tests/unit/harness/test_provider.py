@@ -179,6 +179,26 @@ def test_who_waits_for_it_to_settle_waits_for_the_answer_under_way(
     assert not too_early
 
 
+def test_an_answer_that_nobody_waits_for_is_broken_off(provider: Provider, tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    async def never(number: int, milliseconds: float) -> None:
+        if number == 1:
+            begun.set()
+            await asyncio.Event().wait()
+
+    path = write(tmp_path / "c.yaml", (request(), response(b"one", b"two")))
+    with open_cassette(path) as cassette, ThreadPoolExecutor() as pool:
+        provider.play(CassetteTransport(cassette, pace=lambda: never))
+        asking = pool.submit(ask, provider)
+        assert begun.wait(10)
+        provider.settle(0.1)
+
+        assert isinstance(asking.exception(10), httpx.RemoteProtocolError)
+
+    provider.settle(0)
+
+
 def test_where_no_answer_is_under_way_it_is_settled(provider: Provider) -> None:
     start = time.monotonic()
 
