@@ -92,5 +92,5 @@ def with_gaps(lines: Iterable[Line], gaps: list[Gap], file: str) -> Iterator[Lin
                 where=file,
                 expected=f"a fault of {gap.rule}: {gap.reason}",
                 actual="it no longer occurs; take it out of the file",
-                requirement="MUST: a gap that is known occurs",
+                requirement="a gap that is known occurs",
             )

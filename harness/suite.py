@@ -75,18 +75,19 @@ def run(
     for path, variant in cases:
         cassette = load(path)
         backend = backend_of(cassette)
-        if variant is not AS_RECORDED and not (backend == "cerebras" and variant.apply(cassette)):
+        as_it_was = variant.name == AS_RECORDED.name
+        if not as_it_was and not (backend == "cerebras" and variant.apply(cassette)):
             continue
 
         def play(variant: Variant, path: Path = path, backend: Backend = backend) -> Replay:
             url, foreign = subject.url(backend), subject.is_foreign
             return replay(path, url, provider, variant=variant, by_turn=foreign, timeout=timeout)
 
-        compares = variant is not AS_RECORDED and variant.expects == "same"
+        compares = not as_it_was and variant.expects == "same"
         if compares and path not in recorded:
             recorded[path] = told(play(AS_RECORDED))
         played = play(variant)
-        if variant is AS_RECORDED:
+        if as_it_was:
             recorded[path] = told(played)
         yield Case(subject.name, played.name, variant.name, list(_turns(played)))
         rows = _judged(played, subject)
@@ -125,7 +126,7 @@ def _verdicts(
                 actual=fault.actual + and_more,
                 turn=fault.turn,
                 event=fault.event,
-                requirement=fault.requirement,
+                requirement=RULES[rule].requirement if rule in RULES else fault.requirement,
             )
 
 
@@ -247,6 +248,6 @@ def _steady(value: Any, names: dict[str, str]) -> Any:
 def _difference(recorded: list[str], played: Replay) -> Iterator[Fault]:
     for was, came in itertools.zip_longest(recorded, told(played), fillvalue="nothing more"):
         if was != came:
-            requirement = "MUST: how the provider's bytes come changes nothing in what they say"
+            requirement = "how the provider's bytes come changes nothing in what they say"
             yield Fault(_VARIANTS, requirement, was, came, played.file)
             return

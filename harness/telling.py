@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from harness.gaps import GAPS_RULE
-from harness.rules import Fault
+from harness.rules import RULES, Fault
 from harness.terminal import Paint, Style, line_of, safe
 from harness.verdicts import Case, Line, Verdict
 
@@ -82,5 +82,8 @@ def _shown(faults: list[Verdict]) -> Iterator[str]:
 
 
 def _text(row: Verdict) -> str:
-    fault = Fault(row.rule, row.requirement, row.expected, row.actual, row.where)
+    requirement = f"{row.level}: {row.requirement}"
+    if (rule := RULES.get(row.rule)) is not None:
+        requirement += f" (breaks: {rule.breaks})"
+    fault = Fault(row.rule, requirement, row.expected, row.actual, row.where)
     return safe(str(fault))

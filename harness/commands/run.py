@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib
-import importlib.util
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.data import all_cassettes
 from harness.errors import HarnessError
 from harness.scenarios import BACKENDS, Backend
+
+if TYPE_CHECKING:
+    from harness.verdicts import Line
 
 __all__ = ["add", "write_report"]
 
@@ -121,14 +123,14 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if teller.failed or teller.stale else 0
 
 
-def write_report(lines: list[Any], folder: Path) -> None:
+def write_report(lines: Iterable[Line], folder: Path) -> None:
     """Write `verdicts.jsonl` and what is made of it; raises `HarnessError`."""
+    from harness.report import write
     from harness.verdicts import write_lines
 
     try:
         write_lines(lines, folder / "verdicts.jsonl")
-        if importlib.util.find_spec("harness.report"):
-            importlib.import_module("harness.report").write(folder)
+        write(folder)
     except OSError as error:
         raise HarnessError(f"{folder}: the report cannot be written: {error}") from None
 
@@ -179,7 +181,7 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
     return paths, rules
 
 
-def _is_wanted(line: Any, rules: set[str]) -> bool:
+def _is_wanted(line: Line, rules: set[str]) -> bool:
     from harness.verdicts import Verdict
 
     if not rules or not isinstance(line, Verdict):
