@@ -219,12 +219,17 @@
   // Places each chunk and event: by its time or, as many come in one millisecond, evenly.
   const placesOf = (turn, evenly) => {
     const times = { chunk: turn.chunks.map(([at]) => at), event: turn.events.map(([at]) => at) };
-    const last = Math.max(1, ...[...times.chunk, ...times.event].slice(-1e5));
-    if (!evenly) return { ...times, last };
+    if (!evenly) {
+      const every = [...times.chunk, ...times.event];
+      const last = every.reduce((most, at) => Math.max(most, at), 1);
+      const first = every.reduce((least, at) => Math.min(least, at), last);
+      // A long wait before the first of them would leave no room for them.
+      return { ...times, last, first: first > last / 2 ? first - (last - first) * 0.05 : 0 };
+    }
     const all = Object.entries(times).flatMap(([lane, list]) => list.map((at, number) => ({ lane, at, number })));
     all.sort((one, other) => one.at - other.at || (one.lane < other.lane ? -1 : one.lane > other.lane ? 1 : one.number - other.number));
     all.forEach((one, place) => { times[one.lane][one.number] = place; });
-    return { ...times, last: Math.max(1, all.length - 1) };
+    return { ...times, first: 0, last: Math.max(1, all.length - 1) };
   };
 
   const stepOf = (span, count) => {
@@ -262,8 +267,13 @@
       new ResizeObserver(() => { if (this.lanes.clientWidth !== this.painted) this.paint(); }).observe(this.lanes);
     }
 
+    xOf(place) {
+      const { first, last } = this.places;
+      return EDGE + ((place - first) / (last - first || 1)) * (this.width - 2 * EDGE);
+    }
+
     x(lane, number) {
-      return EDGE + (this.places[lane][number] / this.places.last) * (this.width - 2 * EDGE);
+      return this.xOf(this.places[lane][number]);
     }
 
     // One path for all of a kind: ten thousand ticks are six elements.
@@ -299,13 +309,13 @@
     }
 
     axis() {
-      const { last } = this.places;
-      const step = stepOf(last, Math.max(2, this.width / 110));
+      const { first, last } = this.places;
+      const step = stepOf(last - first || 1, Math.max(2, this.width / 110));
       const labels = [];
-      for (let at = 0; at <= last; at += step) {
-        const x = EDGE + (at / last) * (this.width - 2 * EDGE);
+      for (let at = Math.ceil(first / step) * step; at <= last; at += step) {
+        const x = this.xOf(at);
         const end = x > this.width - 60;
-        labels.push(svg("path", { class: "axis", d: `M${x} 150v5` }), svg("text", { x, y: 168, "text-anchor": end ? "end" : at ? "middle" : "start" }, this.evenly ? `${Math.round(at)}` : milliseconds(at)));
+        labels.push(svg("path", { class: "axis", d: `M${x} 150v5` }), svg("text", { x, y: 168, "text-anchor": end ? "end" : x > EDGE + 30 ? "middle" : "start" }, this.evenly ? `${Math.round(at)}` : milliseconds(at)));
       }
       return labels;
     }
