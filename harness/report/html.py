@@ -15,7 +15,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import resources
 from typing import Any, Final
@@ -25,6 +25,9 @@ from harness.rules import RULES
 from harness.verdicts import Verdict
 
 __all__ = ["html_of"]
+
+#: In the order in which they need each other.
+_SCRIPTS: Final = ("tools.js", "timeline.js", "page.js")
 
 #: Words, and whatever stands between them, one by one.
 _TOKENS: Final = re.compile(r"\w+|\s+|[^\w\s]")
@@ -38,7 +41,10 @@ _ALIKE: Final = 0.3
 
 def html_of(results: Results) -> str:
     """Return the document."""
-    files = {name: _asset(f"page.{name}") for name in ("html", "css", "js")}
+    css = _asset("page.css")
+    # In a block: what they name is nobody else's.
+    js = '"use strict";\n{\n' + "\n".join(map(_asset, _SCRIPTS)) + "}\n"
+    rules = results.rules
     index = {
         "runs": [asdict(run) for run in results.runs.values()],
         "subjects": results.subjects,
@@ -50,29 +56,29 @@ def html_of(results: Results) -> str:
                 "section": section_of(id),
                 "requirement": RULES[id].requirement if id in RULES else "",
             }
-            for id in results.rules
+            for id in rules
         ],
-        "cases": [_case(judged, results) for judged in results.cases],
+        "cases": [_case(judged, rules) for judged in results.cases],
     }
     streams = (
         f'<script type="application/gzip" id="case-{number}">{_streams(judged)}</script>\n'
         for number, judged in enumerate(results.cases)
     )
     values = {
-        "css": files["css"],
-        "js": files["js"],
+        "css": css,
+        "js": js,
         "policy": (
-            f"default-src 'none'; style-src {_hash(files['css'])}; "
-            f"script-src {_hash(files['js'])}; base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; style-src {_hash(css)}; "
+            f"script-src {_hash(js)}; base-uri 'none'; form-action 'none'"
         ),
         # In a script element only `<` could end it.
         "index": json.dumps(index, separators=(",", ":")).replace("<", "\\u003c"),
         "streams": "".join(streams),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], files["html"])
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], _asset("page.html"))
 
 
-def _case(judged: Judged, results: Results) -> dict[str, Any]:
+def _case(judged: Judged, rules: Sequence[str]) -> dict[str, Any]:
     case = judged.case
     return {
         "subject": case.subject,
@@ -80,8 +86,7 @@ def _case(judged: Judged, results: Results) -> dict[str, Any]:
         "variant": case.variant,
         # A letter a rule, in the order of the index; a dot where it was not asked.
         "verdicts": "".join(
-            worst(judged.verdicts[rule])[0] if rule in judged.verdicts else "."
-            for rule in results.rules
+            worst(judged.verdicts[rule])[0] if rule in judged.verdicts else "." for rule in rules
         ),
         "found": [_found(verdict) for verdict in judged.found],
         "skipped": [
@@ -121,7 +126,8 @@ def _diff(expected: str, actual: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _streams(judged: Judged) -> str:
-    turns = [asdict(turn) for turn in judged.case.turns]
+    # Not `asdict`, which copies every event to its last field.
+    turns = [{"chunks": turn.chunks, "events": turn.events} for turn in judged.case.turns]
     plain = json.dumps(turns, separators=(",", ":")).encode()
     # No time in it: the same run makes the same page.
     return base64.b64encode(gzip.compress(plain, 6, mtime=0)).decode()
