@@ -14,7 +14,8 @@ is done would enter Codex' history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import Final, Literal
 
@@ -72,6 +73,7 @@ class ResponseStream:
     request was made of is needed to undo it: its `toolbox`, the ids of calls that it has had, and
     whether it asks for a summary (`compacts`). `cut` says how a response ends that the
     provider cut, where that is not `incomplete`: some clients take that for a stream that broke.
+    `clock` tells the seconds since the epoch.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class ResponseStream:
         compacts: bool = False,
         cut: Mapping[Cut, End] | None = None,
         think_tags: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._response = response
         self._toolbox = toolbox or Toolbox()
@@ -90,6 +93,7 @@ class ResponseStream:
         self._compacts = compacts
         self._cut: Mapping[Cut, End] = cut or {}
         self._think_tags = ThinkTags() if think_tags else None
+        self._clock = clock
         self._token = response.id.removeprefix("resp_")
         self._decoder = sse.ServerSentEventDecoder()
         self._state = _State.STREAMING
@@ -316,6 +320,7 @@ class ResponseStream:
         self._response = msgspec.structs.replace(
             self._response,
             status=status,
+            completed_at=int(self._clock()) if status == "completed" else None,
             error=error,
             incomplete_details=incomplete_details,
             output=[self._done[output_index] for output_index in sorted(self._done)],

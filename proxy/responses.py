@@ -145,9 +145,13 @@ class Response(msgspec.Struct, kw_only=True):
     id: str
     object: Literal["response"] = "response"
     created_at: int
+    #: Likewise in seconds since the epoch; None unless it was completed.
+    completed_at: int | None = None
     status: Literal["in_progress", "completed", "failed", "incomplete"] = "in_progress"
     background: bool = False
     error: ResponseError | None = None
+    #: Not among the parameters of this API, but among the keys of its response.
+    frequency_penalty: float = 0.0
     incomplete_details: IncompleteDetails | None = None
     instructions: str | None
     max_output_tokens: int | None
@@ -155,11 +159,13 @@ class Response(msgspec.Struct, kw_only=True):
     model: str
     output: list[OutputItem] = []
     parallel_tool_calls: bool
+    presence_penalty: float = 0.0
     previous_response_id: str | None = None
     prompt_cache_key: str | None
     reasoning: ReasoningOptions
     safety_identifier: str | None
-    service_tier: str | None
+    #: The one that there is, whichever was asked for.
+    service_tier: Literal["default"] = "default"
     store: bool
     temperature: float
     text: dict[str, Any]
@@ -188,13 +194,21 @@ class Response(msgspec.Struct, kw_only=True):
             prompt_cache_key=request.prompt_cache_key,
             reasoning=request.reasoning or ReasoningOptions(),
             safety_identifier=request.safety_identifier,
-            service_tier=request.service_tier,
             store=bool(request.store),
             temperature=1.0 if request.temperature is None else request.temperature,
             text=request.text or {"format": {"type": "text"}},
             tool_choice=request.tool_choice or "auto",
-            tools=request.tools or [],
+            tools=[_whole(tool) for tool in request.tools or ()],
             top_p=1.0 if request.top_p is None else request.top_p,
             user=request.user,
             metadata=request.metadata or {},
         )
+
+
+def _whole(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool with the keys that a function has to have, also where it was sent without."""
+    if isinstance(inner := tool.get("tools"), list):
+        tool = {**tool, "tools": [_whole(each) for each in inner]}
+    if tool.get("type") == "function":
+        tool = {"description": None, "parameters": None, "strict": False, **tool}
+    return tool

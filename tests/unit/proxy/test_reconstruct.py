@@ -50,7 +50,7 @@ def test_a_response_is_announced_before_the_provider_says_anything() -> None:
 def test_a_response_is_the_same_from_beginning_to_end_but_for_its_outcome() -> None:
     events = answer(says("Hi"), finishes("stop", tokens(9, 1)))
 
-    outcome = {"status", "output", "usage"}
+    outcome = {"status", "completed_at", "output", "usage"}
     first, last = events[0]["response"], final(events)
     assert {name for name in last if last[name] != first[name]} == outcome
     assert last.keys() == first.keys()
@@ -63,7 +63,7 @@ def test_what_the_client_sent_with_line_breaks_stays_on_one_line() -> None:
     events = read(stream.start() + stream.receive_data(finishes()) + stream.receive_data(None))
 
     assert final(events)["instructions"] == "one\n\ndata: two\r\n\r\u2028three"
-    assert final(events)["tools"] == [tool]
+    assert final(events)["tools"] == [{**tool, "strict": False}]
 
 
 def test_an_answer_without_a_word_is_completed_without_items() -> None:

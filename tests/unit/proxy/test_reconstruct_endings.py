@@ -35,6 +35,18 @@ def failure(*pieces: bytes) -> Json:
     return error
 
 
+# --- when ----------------------------------------------------------------------------------------
+
+
+def test_a_response_tells_when_it_was_completed() -> None:
+    assert final(answer(says("Hi"), finishes()))["completed_at"] == 2
+
+
+def test_a_response_that_was_cut_or_failed_was_not_completed() -> None:
+    assert final(answer(says("Hi"), finishes("length")))["completed_at"] is None
+    assert final(answer(says("Hi")))["completed_at"] is None
+
+
 # --- cut by the provider -------------------------------------------------------------------------
 
 

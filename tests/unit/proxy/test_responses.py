@@ -17,6 +17,8 @@ def body(**fields: Any) -> bytes:
     return json.dumps({"model": "gpt-oss-120b", "input": "Hi", **fields}).encode()
 
 
+FUNCTION = {"type": "function", "name": "x"}
+
 # --- the response --------------------------------------------------------------------------------
 
 
@@ -62,7 +64,8 @@ def test_a_response_names_the_model_that_answers() -> None:
         ("text", {"format": {"type": "text"}, "verbosity": "low"}),
         ("tool_choice", "none"),
         ("tool_choice", {"type": "function", "name": "x"}),
-        ("tools", [{"type": "function", "name": "x", "strict": True, "parameters": {}}]),
+        ("tools", [{**FUNCTION, "strict": True, "parameters": {}, "description": "Does x."}]),
+        ("tools", [{"type": "web_search", "external_web_access": True}]),
         ("top_p", 0),
         ("user", "me"),
     ],
@@ -88,8 +91,29 @@ def test_a_response_echoes_what_was_asked_for(name: str, value: object) -> None:
         ("tools", []),
         ("top_p", 1.0),
         ("user", None),
+        ("service_tier", "default"),
     ],
 )
 def test_a_response_tells_the_default_of_what_was_not_asked_for(name: str, default: object) -> None:
     assert respond()[name] == default
     assert respond(**{name: None})[name] == default
+
+
+def test_a_response_has_the_keys_that_openai_and_open_responses_require() -> None:
+    response = respond()
+
+    assert response["completed_at"] is None
+    assert (response["presence_penalty"], response["frequency_penalty"]) == (0.0, 0.0)
+
+
+def test_a_response_tells_the_service_tier_that_there_is() -> None:
+    assert respond(service_tier="priority")["service_tier"] == "default"
+
+
+def test_a_function_comes_back_with_all_its_keys() -> None:
+    whole = {**FUNCTION, "description": None, "parameters": None, "strict": False}
+    namespace = {"type": "namespace", "name": "n", "description": "N."}
+
+    assert respond(tools=[FUNCTION])["tools"] == [whole]
+    inner = respond(tools=[{**namespace, "tools": [FUNCTION]}])["tools"]
+    assert inner == [{**namespace, "tools": [whole]}]
