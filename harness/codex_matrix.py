@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,7 +24,7 @@ from harness.codex_model import KEY, Model
 from harness.edge import Asked, ClientEdge
 from harness.subject import OwnProxy
 
-__all__ = ["VERSIONS", "Cell", "Matrix", "numbers"]
+__all__ = ["VERSIONS", "Cell", "Matrix", "numbers", "takes_catalog"]
 
 #: From each generation of Codex one; the newest published one comes to them.
 VERSIONS: Final = (
@@ -94,10 +94,16 @@ class Matrix:
     ) -> None:
         self._stack.close()
 
-    def run(self, codex: Codex, case: Case) -> Cell:
-        """Return what becomes of `case` with `codex`."""
+    def run(self, codex: Codex, case: Case, *, catalog: bool = False) -> Cell:
+        """Return what becomes of `case` with `codex`, also with a model catalog where it has none.
+
+        The cell's version is then `0.163.0 + catalog`.
+        """
         start = time.monotonic()
         version = numbers(codex.version)
+        label = f"{codex.version} + catalog" if catalog else codex.version
+        if catalog:
+            case = replace(case, catalog=True)
         with tempfile.TemporaryDirectory(prefix="codex-matrix-") as name:
             folder = Path(name).resolve()
             self._asked.clear()
@@ -105,14 +111,14 @@ class Matrix:
             try:
                 runs = list(self._runs(codex, case, folder))
             except CodexUnavailable as error:
-                return Cell(case.name, codex.version, [str(error)])
+                return Cell(case.name, label, [str(error)])
             asked = [each for each in self._asked if each.method == "POST"]
             outcome = Outcome(version, folder, runs, asked, self._model)
             lacks = case.lacks(outcome) if asked else None
             if lacks is None and self._model.missing is not None:
                 lacks = f"the tool `{self._model.missing}`"
             faults = [] if lacks is not None else list(_faults(case, outcome))
-        return Cell(case.name, codex.version, faults, lacks, time.monotonic() - start)
+        return Cell(case.name, label, faults, lacks, time.monotonic() - start)
 
     def _runs(self, codex: Codex, case: Case, folder: Path) -> Iterator[Run]:
         work = folder / "work"
@@ -165,6 +171,11 @@ def _complaints(run: Run) -> Iterator[str]:
     for line in said:
         if not any(harmless in line for harmless in _HARMLESS):
             yield line[:200]
+
+
+def takes_catalog(version: str) -> bool:
+    """Return whether a version reads `model_catalog_json`: 0.105.0 is the first that does."""
+    return numbers(version) >= (0, 105)
 
 
 def numbers(version: str) -> tuple[int, ...]:

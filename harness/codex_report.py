@@ -20,14 +20,16 @@ Written by `conformance codex --report` {version} on {date}, on {system}. Not by
 
 The real Codex CLI of each version, from npm, with `gpt-oss-120b`, through the proxy and the
 emulator. A cell is judged by what happened: files and counters on disk, what came back to the model
-in the next request, how often Codex asked, and that it did not complain.
+in the next request, how often Codex asked, and that it did not complain. Columns `+ catalog` are
+with a model catalog (`model_catalog_json`), which tells Codex about the model; failures are not
+repeated there, as they have nothing to do with it.
 
 | | |
 |---|---|
 | ok | all of that is as it should be |
 | n/a | this version does not have what the row is about: see below |
 | **FAILED** | something is wrong: see below |
-| ? | was not run |
+| | was not run |
 
 """
 
@@ -36,7 +38,9 @@ def markdown(
     cells: Sequence[Cell], unavailable: Mapping[str, str], *, now: datetime.datetime
 ) -> str:
     """Return the page; `unavailable` has the versions that could not be had, and why."""
-    versions = sorted({cell.version for cell in cells} | set(unavailable), key=numbers)
+    # `0.163.0 + catalog` behind `0.163.0`.
+    found = {cell.version for cell in cells} | set(unavailable)
+    versions = sorted(found, key=lambda version: (numbers(version), version))
     by_place = {(cell.case, cell.version): cell for cell in cells}
     rows = [case for case in CASES if any(cell.case == case.name for cell in cells)]
     head = _HEAD.format(
@@ -49,8 +53,7 @@ def markdown(
         "|---|" + "---|" * (len(versions) + 1),
     ]
     for case in rows:
-        found = (by_place.get((case.name, version)) for version in versions)
-        marks = " | ".join(_mark(cell) for cell in found)
+        marks = " | ".join(_mark(by_place.get((case.name, version))) for version in versions)
         lines.append(f"| `{case.name}` | {marks} | {case.title}; {_requests(case, versions)} |")
     page = head + "\n".join(lines) + "\n"
     if notes := _notes(cells, versions):
@@ -65,14 +68,14 @@ def markdown(
 
 def _mark(cell: Cell | None) -> str:
     if cell is None:
-        return "?"
+        return ""
     return f"**{cell.mark}**" if cell.faults else cell.mark
 
 
 def _requests(case: Case, versions: Sequence[str]) -> str:
     """Return how often Codex asks: `2 requests`; `6 requests (0.45.0, 0.63.0), 1`."""
     counts: dict[int, list[str]] = {}
-    for version in versions:
+    for version in (each for each in versions if "+" not in each):
         counts.setdefault(case.requests(numbers(version)), []).append(version)
     if len(counts) == 1:
         (count,) = counts
