@@ -59,6 +59,7 @@ class OwnProxy:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PROXY_PORT": "0",
+            "PROXY_LOG": "off",
             "PROXY_BACKEND": backend,
             f"{backend.upper()}_BASE_URL": base_url,
             **({"CEREBRAS_API_KEY": api_key} if backend == "cerebras" else {}),

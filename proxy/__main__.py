@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from proxy.app import create_app
 from proxy.guard import is_loopback
+from proxy.journal import Journal, JournalRefused, default_directory
 from proxy.server import Server
 from proxy.settings import BACKENDS, Settings
 
@@ -41,6 +44,8 @@ environment of chatgpt:
 environment of both:
   PROXY_TOKEN         what every request must have in its header x-proxy-token; an address that
                       is not loopback needs one
+  PROXY_LOG           on or off: whether anything is logged; default on
+  PROXY_LOG_DIR       where; default codex-proxy in the user's state directory
   PROXY_GRACE         seconds that open streams have to finish after SIGTERM; default 10
 
 example:
@@ -77,16 +82,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         what = settings.model if settings.backend == "cerebras" else settings.base_url
+        try:
+            journal = _open_journal(settings, port)
+        except JournalRefused as error:
+            print(f"codex-proxy: {error.strerror}", file=sys.stderr)
+            return 1
         print(
             f"codex-proxy: {settings.backend} ({what}) on http://{address}",
             file=sys.stderr,
             flush=True,
         )
         try:
-            Server(create_app(settings), settings).run(sockets=[listener])
+            Server(create_app(settings, journal), settings).run(sockets=[listener])
         except KeyboardInterrupt:
             return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
+
+
+def _open_journal(settings: Settings, port: int) -> Journal | None:
+    if settings.log_directory is None:
+        return None
+    secret = settings.api_key
+    return Journal(settings.log_directory, backend=settings.backend, port=port, secret=secret)
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -126,6 +143,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
             host=arguments.host,
             port=arguments.port,
             grace=_seconds(environment, "PROXY_GRACE", Settings.grace),
+            log_directory=_log_directory(environment),
             token=_secret(environment, "PROXY_TOKEN"),
             **(_cerebras(environment) if arguments.backend == "cerebras" else {}),
         )
@@ -150,9 +168,23 @@ def _cerebras(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _secret(environment: Mapping[str, str], name: str) -> str:
     secret = environment.get(name, "").strip()
-    if not (secret.isascii() and secret.isprintable()):
+    # Nothing that would have to be escaped anywhere: so it can be found wherever it is quoted.
+    if not re.fullmatch(r"[!#-\[\]-~]*", secret):
         raise ValueError(f"{name} has characters that no key has; was it copied whole?")
     return secret
+
+
+def _log_directory(environment: Mapping[str, str]) -> Path | None:
+    switch = environment.get("PROXY_LOG") or "on"
+    if switch not in ("on", "off"):
+        raise ValueError(f"PROXY_LOG is on or off, not {switch!r}")
+    if switch == "off":
+        return None
+    chosen = environment.get("PROXY_LOG_DIR")
+    try:
+        return Path(chosen).absolute() if chosen else default_directory(environment)
+    except RuntimeError:
+        raise ValueError("there is no home for logs; set PROXY_LOG_DIR, or PROXY_LOG=off") from None
 
 
 def _base_url(environment: Mapping[str, str], name: str) -> str:

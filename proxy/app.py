@@ -15,15 +15,17 @@ from typing import Final
 import httpx
 import msgspec
 
-from proxy.asgi import Application, Client, Receive, Scope, Send
+from proxy.asgi import Application, Client, Receive, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
-from proxy.guard import Guard
+from proxy.journal import Journal, Tape, taped
 from proxy.passthrough import PassThrough
 from proxy.reconstruct import Cut, End, ResponseStream
+from proxy.record import Record
 from proxy.request import InvalidRequest, Request, decode_request
 from proxy.responses import OutputCompaction, Response
 from proxy.settings import Settings
+from proxy.shell import Shell
 from proxy.status_line import StatusLine
 from proxy.translate import Translation, translate
 from proxy.upstream import Cerebras, ConnectionFault, read_error
@@ -47,28 +49,24 @@ _COMPACT: Final = ("/responses/compact", "/v1/responses/compact")
 _MODELS: Final = ("/models", "/v1/models")
 
 
-def create_app(settings: Settings) -> Application:
+def create_app(settings: Settings, journal: Journal | None = None) -> Application:
     """Return the ASGI application of one proxy."""
-    application = PassThrough(settings) if settings.backend == "chatgpt" else App(settings)
-    return Guard(application, settings)
+    kind = PassThrough if settings.backend == "chatgpt" else App
+    return Shell(kind(settings, journal), settings, journal)
 
 
 class App:
-    """Cerebras: `/health`, and `/responses`, `.../compact` and `/models` with or without `/v1`."""
+    """Cerebras: `/responses`, `.../compact` and `/models` with or without `/v1`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, journal: Journal | None) -> None:
         self._settings = settings
+        self._journal = journal
         self._upstream: Cerebras | None = None
         self._status_line = StatusLine() if settings.status_line else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-            return
-        client = Client(scope, receive, send, secret=self._settings.api_key)
+    async def answer(self, client: Client) -> None:
+        """Answer one request."""
         match client.path, client.method:
-            case "/health", "GET" | "HEAD":
-                await client.send_json(b'{"status":"healthy"}')
             case path, "POST" if path in _RESPONSES or path in _COMPACT:
                 await client.serve(partial(self._respond, client))
             case path, "GET" if path in _MODELS:
@@ -76,12 +74,13 @@ class App:
             case path, "GET" if path in _RESPONSES and client.header("upgrade"):
                 # What makes Codex go on over HTTP at once; 404 and 405 cost it seven seconds.
                 await client.send_error(426, "There are no WebSockets here: POST, please.")
-            case path, method if path in ("/health", *_RESPONSES, *_COMPACT, *_MODELS):
+            case path, method if path in (*_RESPONSES, *_COMPACT, *_MODELS):
                 await client.send_error(405, f"{path} does not take {method}.")
             case path, method:
                 await client.send_error(404, f"There is no {method} {path} here.")
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Keep the pool of connections."""
         await receive()
         self._upstream = Cerebras(self._settings)
         await send({"type": "lifespan.startup.complete"})
@@ -121,6 +120,9 @@ class App:
         if self._status_line is not None:
             await self._status_line.put_into(translation)
         stream = self._stream(client, client_request, translation)
+        record = client.record
+        record.id, record.upstream = stream.response.id, self._settings.chat_url
+        record.asked, record.used = client_request.model, translation.chat_request.model
         if client_request.stream and not compacts:
             ticking = asyncio.create_task(_keep_alive(client, stream, self._settings.keep_alive))
             try:
@@ -131,6 +133,7 @@ class App:
         else:
             failure = await self._outcome(client, None, stream, translation)
             await _send_whole(client, stream, failure, compacts=compacts)
+        _take_down(record, stream, failure)
 
     def _stream(
         self, client: Client, client_request: Request, translation: Translation
@@ -159,34 +162,48 @@ class App:
     ) -> Failure | None:
         """Return what `_answer` does; where the proxy stops, that is the failure."""
         try:
-            return await self._answer(listener, stream, translation)
+            return await self._answer(client, listener, stream, translation)
         except asyncio.CancelledError:
             if client.stopped:
                 return Failure.of_stop()
             raise
 
     async def _answer(
-        self, client: Client | None, stream: ResponseStream, translation: Translation
+        self,
+        client: Client,
+        listener: Client | None,
+        stream: ResponseStream,
+        translation: Translation,
     ) -> Failure | None:
-        """Carry the provider's answer into `stream`, and to the client where one is listening.
+        """Carry the provider's answer into `stream`, and to the one who listens to it.
 
         Returns the failure that ended it from outside the stream, if one did.
         """
         assert self._upstream is not None, "the lifespan has not started"
+        record = client.record
+        body = msgspec.json.encode(translation.chat_request)
+        if self._journal is not None:
+            self._journal.keep_request(body)
         for wait in (*_RETRY_AFTER, None):
             try:
-                async with self._upstream.stream(translation.chat_request) as answer:
-                    if answer.status_code == 200:
-                        if client is not None and not client.started:
-                            await client.send_events(stream.start(), more=True)
-                        await _carry(answer, client, stream)
-                        return None
-                    body = await read_error(answer)
-                    failure = Failure.of_answer(answer.status_code, answer.headers, body)
+                async with self._upstream.stream(body) as answer:
+                    with taped(self._journal) as tape:
+                        if answer.status_code == 200:
+                            if listener is not None and not listener.started:
+                                await listener.send_events(stream.start(), more=True)
+                            await _carry(answer, listener, stream, tape)
+                            return None
+                        record.faults.append(f"http_{answer.status_code}")
+                        said = await read_error(answer)
+                        if tape is not None:
+                            tape.receive(said)
+                    failure = Failure.of_answer(answer.status_code, answer.headers, said)
             except ConnectionFault as error:
+                record.faults.append(error.fault.name.lower())
                 failure = Failure.of_fault(error.fault, error.detail)
-            if wait is None or not failure.retriable or (client is not None and client.started):
+            if wait is None or not failure.retriable or (listener is not None and listener.started):
                 return failure
+            record.retries += 1
             await asyncio.sleep(wait * (1 + random.random()))  # noqa: S311 - jitter is no secret
         raise AssertionError("the last try returns")
 
@@ -205,13 +222,31 @@ def _cut(user_agent: str) -> Mapping[Cut, End]:
     return {"content_filter": "failed"}
 
 
-async def _carry(answer: httpx.Response, client: Client | None, stream: ResponseStream) -> None:
+def _take_down(record: Record, stream: ResponseStream, failure: Failure | None) -> None:
+    """Note how a response ended."""
+    response = stream.response
+    if failure is None and stream.failure is not None:
+        record.faults.append("stream")
+    if (failure := failure or stream.failure) is not None:
+        record.outcome, record.code = "failed", failure.code
+    else:
+        record.outcome = response.status
+    if response.usage is not None:
+        record.input_tokens = response.usage.input_tokens
+        record.output_tokens = response.usage.output_tokens
+
+
+async def _carry(
+    answer: httpx.Response, client: Client | None, stream: ResponseStream, tape: Tape | None
+) -> None:
     """Carry the body of an answer into `stream`, to its end: also where that was closed before."""
     clock = asyncio.get_running_loop().time
     deadline: float | None = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None) as patience:
             async for data in answer.aiter_raw():
+                if tape is not None:
+                    tape.receive(data)
                 if deadline is not None:
                     patience.reschedule(None)  # the client reads at its own pace
                 events = stream.receive_data(data)

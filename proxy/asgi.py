@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from proxy.content_encoding import LONGEST, TooLong
 from proxy.failures import STOPPED, http_error
+from proxy.record import Record
 
-__all__ = ["Application", "BrokenOff", "Client", "Headers", "Receive", "Scope", "Send"]
+__all__ = ["Application", "BrokenOff", "Client", "Headers", "Receive", "Scope", "Send", "hidden"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,9 +29,6 @@ _DRAIN: Final = 1.0
 _HIDDEN: Final = b"[the key]"
 _SHORTEST: Final = 8
 
-#: How JSON writes what a key can be made of.
-_ESCAPED: Final = str.maketrans({'"': '\\"', "\\": "\\\\"})
-
 
 class BrokenOff(Exception):
     """Raised to break off an answer: the connection closes, so that it does not look complete."""
@@ -44,6 +42,11 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 logging.getLogger("uvicorn.error").addFilter(_is_worth_logging)
 
 
+def hidden(data: bytes, secret: bytes) -> bytes:
+    """Return `data` without the `secret`; what is too short for one is in every other word."""
+    return data.replace(secret, _HIDDEN) if len(secret) >= _SHORTEST else data
+
+
 class Client:
     """Reads the request of one client and sends it one answer.
 
@@ -54,8 +57,7 @@ class Client:
     patience: float = 30.0
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, secret: str = "") -> None:
-        # As it stands in JSON.
-        self._secret = secret.translate(_ESCAPED).encode()
+        self._secret = secret.encode()
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -72,8 +74,15 @@ class Client:
         #: True once the proxy stops and does not wait any longer.
         self.stopped = False
         #: When something was sent last, on the loop's clock.
-        self.last_sent = asyncio.get_running_loop().time()
+        self.last_sent = self._began = asyncio.get_running_loop().time()
+        #: What is told of this request when it is over.
+        self.record = Record(method=self.method, path=self.path)
         self._ended = False
+
+    @property
+    def age(self) -> float:
+        """The seconds since this request came."""
+        return asyncio.get_running_loop().time() - self._began
 
     def header(self, name: str) -> str:
         """Return a header of the request, empty where there is none."""
@@ -97,6 +106,7 @@ class Client:
             await self._stop()
             return
         if body is None:
+            self.record.outcome = "left"
             return
         answering = asyncio.create_task(answer(body))
         leaving = asyncio.create_task(self.left())
@@ -112,9 +122,13 @@ class Client:
             answering.result()
         elif self.stopped:
             await self._stop()
+        else:
+            self.record.outcome = "left"
 
     async def _stop(self) -> None:
         """End what has no end of its own, so that it does not look complete."""
+        self.stopped = True
+        self.record.outcome = "stopped"
         if self.started:
             raise BrokenOff
         await self.send_error(503, STOPPED)
@@ -145,17 +159,19 @@ class Client:
 
     def hide(self, data: bytes) -> bytes:
         """Return JSON that quotes a provider without the key, which that may have quoted."""
-        # What is shorter is no key, and in every other word.
-        return data.replace(self._secret, _HIDDEN) if len(self._secret) >= _SHORTEST else data
+        return hidden(data, self._secret)
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
         self.started = True
+        self.record.status = status
+        self.record.first = self.age
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def send(self, data: bytes, *, more: bool) -> None:
         """Send some of the body of an answer."""
         self._ended = not more
+        self.record.events += data.count(b"\n\n")
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def send_events(self, data: bytes, *, more: bool) -> None:

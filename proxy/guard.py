@@ -7,7 +7,7 @@ import ipaddress
 import re
 from typing import Final
 
-from proxy.asgi import Application, Client, Receive, Scope, Send
+from proxy.asgi import Client
 from proxy.settings import Settings
 
 __all__ = ["TOKEN", "Guard", "is_loopback"]
@@ -36,7 +36,7 @@ def _is_any(host: str) -> bool:
 
 
 class Guard:
-    """Answers what may not be asked, and hands the rest to `application`.
+    """Knows what may not be asked.
 
     A page in a browser can make it send requests to loopback. It cannot choose their `Host`, which
     is the page's own where its name was made to point here, nor leave out their `Origin`, nor send
@@ -44,31 +44,23 @@ class Guard:
     there the token alone is what a page does not have.
     """
 
-    def __init__(self, application: Application, settings: Settings) -> None:
-        self._application = application
+    def __init__(self, settings: Settings) -> None:
         self._host = None if _is_any(settings.host) else settings.host.lower()
         self._token = settings.token.encode()
         #: Then the login is not the client's own: it can be spent, and has no other use here.
         self._has_key = settings.backend == "cerebras"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
-            await self._application(scope, receive, send)
-        else:
-            await Client(scope, receive, send).send_error(*refusal)
-
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    def refusal(self, client: Client) -> tuple[int, str] | None:
         """Return status and message for what may not be asked."""
-        headers = dict(scope["headers"])
-        for name, value in scope["headers"]:
+        headers = dict(client.headers)
+        for name, value in client.headers:
             if name == b"host" and not self._is_ours(host := value.decode("latin-1")):
                 return 403, f"The Host of this request is {host!r}, which is not this proxy."
         if b"origin" in headers:
             return 403, "A web page (the request has an Origin) may not use this proxy."
-        if self._token and scope["path"] != "/health" and not self._knows_token(headers):
+        if self._token and client.path != "/health" and not self._knows_token(headers):
             return 401, f"This proxy wants its PROXY_TOKEN, in the header {TOKEN.decode()}."
-        if self._has_key and scope["method"] == "POST":
+        if self._has_key and client.method == "POST":
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             if content_type.partition(";")[0].strip().lower() != "application/json":
                 return 415, f"The content-type must be application/json, not {content_type!r}."

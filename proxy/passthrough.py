@@ -16,9 +16,10 @@ from urllib.parse import unquote_to_bytes
 import aiohttp
 from yarl import URL
 
-from proxy.asgi import BrokenOff, Client, Headers, Receive, Scope, Send
+from proxy.asgi import BrokenOff, Client, Headers, Receive, Send
 from proxy.failures import Failure, Fault
 from proxy.guard import TOKEN
+from proxy.journal import Journal, Tape, taped
 from proxy.settings import BACKENDS, Settings
 from proxy.upstream import ConnectionFault, connection_faults, open_session
 
@@ -60,23 +61,17 @@ _OUTSIDE: Final = re.compile(
 
 
 class PassThrough:
-    """`/health`; any other path, with or without `/v1`, is one of the backend's."""
+    """Any path, with or without `/v1`, is one of the backend's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, journal: Journal | None) -> None:
+        self._journal = journal
         self._base_url = settings.base_url
         self._variable = BACKENDS[settings.backend].variable
         self._session: aiohttp.ClientSession | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-            return
-        client = Client(scope, receive, send)
+    async def answer(self, client: Client) -> None:
+        """Answer one request."""
         match client.path, client.method:
-            case "/health", "GET" | "HEAD":
-                await client.send_json(b'{"status":"healthy"}')
-            case "/health", method:
-                await client.send_error(405, f"/health does not take {method}.")
             case _, "GET" if client.header("upgrade"):
                 # What makes Codex go on over HTTP at once.
                 await client.send_error(426, "There are no WebSockets here: POST, please.")
@@ -85,7 +80,8 @@ class PassThrough:
             case _:
                 await client.serve(partial(self._pass, client))
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Keep the pool of connections."""
         await receive()
         async with open_session() as self._session:
             await send({"type": "lifespan.startup.complete"})
@@ -102,11 +98,13 @@ class PassThrough:
             except UnicodeDecodeError:
                 await client.send_error(400, f"The header {name.decode()} is not UTF-8.")
                 return
+        target = self._target(client)
+        client.record.upstream = target.partition("?")[0]
         try:
             with connection_faults():
                 async with self._session.request(
                     client.method,
-                    URL(self._target(client), encoded=True),
+                    URL(target, encoded=True),
                     headers=headers,
                     # aiohttp warns of bytes that are many.
                     data=io.BytesIO(body) if body else None,
@@ -115,8 +113,12 @@ class PassThrough:
                     auto_decompress=False,
                     read_bufsize=_AHEAD,
                 ) as answer:
-                    await _pass_back(answer, client)
+                    if answer.status >= 400:
+                        client.record.faults.append(f"http_{answer.status}")
+                    with taped(self._journal) as tape:
+                        await _pass_back(answer, client, tape)
         except ConnectionFault as error:
+            client.record.faults.append(error.fault.name.lower())
             if client.started:
                 raise BrokenOff from error
             failure = Failure.of_fault(error.fault, error.detail, variable=self._variable)
@@ -137,7 +139,7 @@ def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-async def _pass_back(answer: aiohttp.ClientResponse, client: Client) -> None:
+async def _pass_back(answer: aiohttp.ClientResponse, client: Client, tape: Tape | None) -> None:
     """Send what is answered as it comes; raises `ConnectionFault` for what is no answer."""
     if not 200 <= answer.status < 600:
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
@@ -147,6 +149,8 @@ async def _pass_back(answer: aiohttp.ClientResponse, client: Client) -> None:
     await client.start(answer.status, _end_to_end(answer.raw_headers, dropped))
     try:
         async for data in answer.content.iter_any():
+            if tape is not None:
+                tape.receive(data)
             await client.send(data, more=True)
     except aiohttp.ClientError:
         # Before the break more may have come: aiohttp has it still, and does not give it.

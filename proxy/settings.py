@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 __all__ = ["BACKENDS", "Settings"]
@@ -40,6 +41,8 @@ class Settings:
     token: str = field(default="", repr=False)
     #: Seconds that open streams have to finish once the proxy is told to stop.
     grace: float = 10.0
+    #: Where the logs go; none: nowhere.
+    log_directory: Path | None = None
 
     # --- cerebras alone --------------------------------------------------------------------------
 
@@ -58,6 +61,11 @@ class Settings:
     think_tags: bool = False
     #: Have the model show in which repository and branch Codex works.
     status_line: bool = False
+
+    @property
+    def chat_url(self) -> str:
+        """Where Cerebras takes a conversation."""
+        return f"{self.base_url}/chat/completions"
 
     def __post_init__(self) -> None:
         """Fill in what depends on the backend."""

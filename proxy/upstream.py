@@ -12,11 +12,9 @@ from typing import Final
 
 import aiohttp
 import httpx
-import msgspec
 from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
-from proxy import chat
 from proxy.failures import Fault
 from proxy.settings import Settings
 
@@ -122,7 +120,7 @@ class Cerebras:
     """Chat Completions at Cerebras. Of the client's headers none is sent on."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = f"{settings.base_url}/chat/completions"
+        self._url = settings.chat_url
         self._headers = {
             "authorization": f"Bearer {settings.api_key}",
             "content-type": "application/json",
@@ -140,9 +138,8 @@ class Cerebras:
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     @asynccontextmanager
-    async def stream(self, request: chat.Request) -> AsyncIterator[httpx.Response]:
-        """Send `request` and yield the answer, its body unread; raises `ConnectionFault`."""
-        body = msgspec.json.encode(request)
+    async def stream(self, body: bytes) -> AsyncIterator[httpx.Response]:
+        """Send a request and yield the answer, its body unread; raises `ConnectionFault`."""
         with connection_faults():
             async with self._client.stream(
                 "POST", self._url, content=body, headers=self._headers

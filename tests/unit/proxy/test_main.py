@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from proxy.__main__ import parse
+from proxy.journal import default_directory
 from proxy.settings import BACKENDS, Settings
 
 KEY = "csk-0123456789"
@@ -72,6 +74,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         backend="cerebras",
         host="127.0.0.1",
         port=10001,
+        log_directory=default_directory({}),
     )
 
 
@@ -92,7 +95,7 @@ def test_the_chatgpt_backend_needs_nothing_and_looks_at_nothing_of_cerebras() ->
         "",
     )
     assert settings("--backend", "chatgpt", **cerebras) == chosen
-    assert chosen == Settings(backend="chatgpt")
+    assert chosen == Settings(backend="chatgpt", log_directory=default_directory({}))
 
 
 def test_each_backend_has_an_address_of_its_own() -> None:
@@ -130,6 +133,12 @@ def test_a_variable_that_is_empty_is_not_set() -> None:
     ]
 
     assert settings(**dict.fromkeys(variables, "")) == settings()
+
+
+def test_logs_can_be_anywhere_and_nowhere() -> None:
+    assert settings(PROXY_LOG_DIR="/l").log_directory == Path("/l")
+    assert settings(PROXY_LOG_DIR="l").log_directory == Path.cwd() / "l"
+    assert settings(PROXY_LOG_DIR="/l", PROXY_LOG="off").log_directory is None
 
 
 def test_the_model_comes_from_the_environment() -> None:
@@ -259,6 +268,7 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
             {"PROXY_TOKEN": "a token\x00"},
             "PROXY_TOKEN has characters that no key has; was it copied whole?",
         ),
+        ([], {"PROXY_LOG": "0"}, "PROXY_LOG is on or off, not '0'"),
         (["--verbose"], {}, "unrecognized arguments: --verbose"),
     ],
     ids=[
@@ -281,6 +291,7 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         "no https",
         "no https for chatgpt",
         "token",
+        "PROXY_LOG",
         "unknown flag",
     ],
 )
@@ -330,7 +341,8 @@ def test_help_names_every_flag_and_variable_and_needs_no_key(
     assert ended.value.code == 0
     for name in ("--backend", "--host", "--port", "PROXY_BACKEND", "PROXY_HOST", "PROXY_PORT"):
         assert name in said
-    assert "PROXY_TOKEN" in said
+    for name in ("PROXY_TOKEN", "PROXY_GRACE", "PROXY_LOG", "PROXY_LOG_DIR"):
+        assert name in said
     for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL", "CHATGPT_BASE_URL"):
         assert name in said
     for backend in BACKENDS.values():

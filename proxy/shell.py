@@ -1,0 +1,68 @@
+"""What lies around every backend: who may ask, and what is told of each request afterwards."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.asgi import BrokenOff, Client, Receive, Scope, Send
+from proxy.guard import Guard
+from proxy.journal import Journal
+from proxy.record import Record
+from proxy.settings import Settings
+
+__all__ = ["Backend", "Shell"]
+
+
+class Backend(Protocol):
+    """Who answers."""
+
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Open what all requests share, until the server stops."""
+
+    async def answer(self, client: Client) -> None:
+        """Answer one request."""
+
+
+class Shell:
+    """The ASGI application of one proxy."""
+
+    def __init__(self, backend: Backend, settings: Settings, journal: Journal | None) -> None:
+        self._backend = backend
+        self._guard = Guard(settings)
+        self._secret = settings.api_key
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._backend.lifespan(receive, send)
+            if self._journal is not None:
+                self._journal.close()
+            return
+        client = Client(scope, receive, send, secret=self._secret)
+        try:
+            if (refusal := self._guard.refusal(client)) is not None:
+                await client.send_error(*refusal)
+            elif client.path == "/health":
+                await _tell_health(client)
+            else:
+                await self._backend.answer(client)
+        except BaseException as error:
+            broke = "stopped" if client.stopped else "broken"
+            client.record.outcome = broke if isinstance(error, BrokenOff) else "crashed"
+            raise
+        finally:
+            if client.path != "/health":
+                self._observe(client.record, client.age)
+
+    def _observe(self, record: Record, age: float) -> None:
+        record.total = age
+        record.outcome = record.outcome or ("completed" if record.status < 400 else "refused")
+        if self._journal is not None:
+            self._journal.write(record)
+
+
+async def _tell_health(client: Client) -> None:
+    if client.method in ("GET", "HEAD"):
+        await client.send_json(b'{"status":"healthy"}')
+    else:
+        await client.send_error(405, f"/health does not take {client.method}.")

@@ -1,0 +1,421 @@
+"""Logs: what is in them, who may read them, how long they get; that no stream waits for them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from harness.server import LoopbackServer
+from harness.subject import OwnProxy
+from proxy import journal as journal_module
+from proxy.journal import Journal, JournalRefused, Tape, default_directory
+from proxy.record import Record
+from tests.unit.proxy.backend import BASE, Backend, answers
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider, in_turn, reply, stream
+from tests.unit.proxy.streams import Json, final, finishes, read, says, tokens
+
+REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
+PIECES = (says("Hello."), finishes("stop", tokens(9, 1)))
+QUOTES = b'{"message":"Incorrect API key provided: %s."}' % KEY.encode()
+
+
+def ask(url: str, path: str = "/v1/responses", **options: Any) -> httpx.Response:
+    options = {"json": REQUEST, **options}
+    return httpx.post(url + path, timeout=PATIENCE, trust_env=False, **options)
+
+
+@contextmanager
+def logging_to(directory: Path, base_url: str, **environment: str) -> Iterator[OwnProxy]:
+    """Run the proxy with logs; they are all written when this ends."""
+    logs = {"PROXY_LOG": "on", "PROXY_LOG_DIR": str(directory), **environment}
+    with OwnProxy(base_url, api_key=KEY, environment=logs) as proxy:
+        yield proxy
+
+
+def lines(directory: Path) -> list[Json]:
+    """Return the requests in the only log that there is."""
+    (log,) = directory.glob("proxy_*.log")
+    return [msgspec.json.decode(line) for line in log.read_bytes().splitlines()]
+
+
+def everything(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "codex-proxy"
+
+
+# --- what is in them -----------------------------------------------------------------------------
+
+
+def test_a_request_is_one_line(place: Path, upstream: Provider, provider_url: str) -> None:
+    upstream.answer = stream(*PIECES)
+
+    with logging_to(place, provider_url) as proxy:
+        response = ask(proxy.url, "/v1/responses?token=of-the-client")
+    port = proxy.url.rpartition(":")[2]
+
+    assert [path.name for path in place.glob("proxy_*")] == [f"proxy_{port}.log"]
+    (line,) = lines(place)
+    events = read(response.content)
+    assert line.pop("time").endswith("+00:00")
+    assert 0 < line.pop("first") <= line.pop("total") < PATIENCE
+    assert line == {
+        "method": "POST",
+        "path": "/v1/responses",
+        "id": final(events)["id"],
+        "asked": "gpt-5-codex",
+        "used": "gpt-oss-120b",
+        "upstream": f"{provider_url}/chat/completions",
+        "status": 200,
+        "outcome": "completed",
+        "input_tokens": 9,
+        "output_tokens": 1,
+        "events": len(events),
+        "retries": 0,
+    }
+
+
+def test_what_goes_wrong_is_told(place: Path, upstream: Provider, provider_url: str) -> None:
+    upstream.answer = in_turn(
+        reply(503),
+        reply(401, QUOTES),
+        reply(429, b"{}"),
+        stream(says("Hel")),
+    )
+
+    with logging_to(place, provider_url) as proxy:
+        for _ in range(3):
+            ask(proxy.url)
+        ask(proxy.url, headers={"origin": "http://evil.example"})
+        httpx.get(f"{proxy.url}/health", trust_env=False)
+        ask(proxy.url, content=b'{"model":"m\\n\\u001b[2J"}', headers={"content-type": "text/x"})
+
+    told = [
+        (line["status"], line["outcome"], line.get("code"), line.get("faults"), line["retries"])
+        for line in lines(place)
+    ]
+    assert told == [
+        (400, "failed", "invalid_prompt", ["http_503", "http_401"], 1),
+        (200, "failed", "rate_limit_exceeded", ["http_429"], 0),
+        (200, "failed", "server_error", ["stream"], 0),
+        (403, "refused", None, None, 0),
+        (415, "refused", None, None, 0),
+    ]
+
+
+def test_the_stream_is_kept_as_it_came(place: Path, upstream: Provider, provider_url: str) -> None:
+    first = [says("x" * 50_000), *PIECES]
+    upstream.answer = in_turn(stream(*first), stream(*PIECES))
+
+    with logging_to(place, provider_url) as proxy:
+        ask(proxy.url)
+        ask(proxy.url)
+
+    kept = place / "cerebras_responses"
+    assert (kept / "response_000001.txt").read_bytes() == b"".join(first)
+    assert (kept / "response_000002.txt").read_bytes() == b"".join(PIECES)
+    assert (kept / "latest_response.txt").read_bytes() == b"".join(PIECES)
+    assert len(list(kept.iterdir())) == 3
+
+
+def test_the_translated_request_is_kept(place: Path, upstream: Provider, provider_url: str) -> None:
+    upstream.answer = stream(*PIECES)
+
+    with logging_to(place, provider_url) as proxy:
+        ask(proxy.url)
+
+    assert msgspec.json.decode((place / "request_payload.json").read_bytes()) == {
+        "model": "gpt-oss-120b",
+        "messages": [{"role": "user", "content": "Say hello."}],
+        "stream": True,
+    }
+
+
+def test_the_pass_through_keeps_what_came_too(place: Path) -> None:
+    backend = Backend()
+    events = b"event: response.created\n\n", b"event: response.completed\n\n"
+    backend.answer = answers(200, [(b"content-type", b"text/event-stream")], *events)
+
+    with LoopbackServer(backend) as server:
+        url = server.url + BASE
+        environment = {"PROXY_BACKEND": "chatgpt", "CHATGPT_BASE_URL": url}
+        with logging_to(place, url, **environment) as proxy:
+            login = {"authorization": "Bearer of-the-client"}
+            ask(proxy.url, "/v1/responses?secret=1", headers=login)
+
+    (line,) = lines(place)
+    assert (line["upstream"], line["outcome"]) == (f"{url}/responses", "completed")
+    assert line["events"] == 2
+    latest = place / "chatgpt_responses" / "latest_response.txt"
+    assert latest.read_bytes() == b"".join(events)
+    assert b"of-the-client" not in everything(place)
+    assert b"secret" not in everything(place)
+
+
+@pytest.mark.parametrize("at", [0, 16_000, 16_384 - 40, 16_384 - 60, 40_000])
+def test_the_key_is_in_no_file(place: Path, upstream: Provider, provider_url: str, at: int) -> None:
+    data = b"data: " + b"x" * at + KEY.encode() + b"\n\n"
+    pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)]
+    upstream.answer = in_turn(reply(401, QUOTES), stream(*pieces))
+
+    with logging_to(place, provider_url) as proxy:
+        ask(proxy.url)
+        ask(proxy.url, json={**REQUEST, "model": KEY, "input": f"My key is {KEY}"})
+
+    assert KEY.encode() not in everything(place)
+    latest = place / "cerebras_responses" / "latest_response.txt"
+    assert latest.read_bytes() == data.replace(KEY.encode(), b"[the key]")
+
+
+def test_nothing_is_written_where_logs_are_off(
+    tmp_path: Path, upstream: Provider, provider_url: str
+) -> None:
+    upstream.answer = stream(*PIECES)
+    home = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "PROXY_LOG_DIR": str(tmp_path)}
+
+    with OwnProxy(provider_url, api_key=KEY, environment={**home, "PROXY_LOG": "off"}) as proxy:
+        ask(proxy.url)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- where ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        ({"XDG_STATE_HOME": "/s", "HOME": "/h"}, "/s/codex-proxy"),
+        ({"HOME": "/h"}, "/h/.local/state/codex-proxy"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/h"}, "/h/.local/state/codex-proxy"),
+        ({"XDG_STATE_HOME": "", "HOME": "/h"}, "/h/.local/state/codex-proxy"),
+    ],
+)
+def test_logs_are_in_the_users_state_directory(environment: dict[str, str], place: str) -> None:
+    assert default_directory(environment) == Path(place)
+
+
+def test_nobody_else_can_read_them(place: Path, upstream: Provider, provider_url: str) -> None:
+    upstream.answer = stream(*PIECES)
+    place.mkdir(parents=True, mode=0o755)
+
+    with logging_to(place, provider_url) as proxy:
+        ask(proxy.url)
+
+    paths = [place, *place.rglob("*")]
+    assert len(paths) == 6
+    for path in paths:
+        wanted = 0o700 if path.is_dir() else 0o600
+        assert stat.S_IMODE(path.lstat().st_mode) == wanted, path
+
+
+def link_log(place: Path, target: Path) -> None:
+    (place / "proxy_1.log").symlink_to(target)
+
+
+def link_streams(place: Path, target: Path) -> None:
+    (place / "cerebras_responses").symlink_to(target.parent)
+
+
+def put_a_pipe(place: Path, target: Path) -> None:
+    os.mkfifo(place / "proxy_1.log")
+
+
+def share(place: Path, target: Path) -> None:
+    place.chmod(0o1777)
+
+
+@pytest.mark.parametrize("spoil", [link_log, link_streams, put_a_pipe, share])
+def test_links_and_shared_places_are_refused(
+    tmp_path: Path, place: Path, spoil: Callable[[Path, Path], None]
+) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"of somebody")
+    place.mkdir(parents=True)
+    spoil(place, target)
+
+    with pytest.raises(JournalRefused, match=r"there can be no logs in .*PROXY_LOG=off"):
+        Journal(place, backend="cerebras", port=1)
+
+    assert target.read_bytes() == b"of somebody"
+
+
+def test_a_link_in_the_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+
+    with pytest.raises(JournalRefused):
+        Journal(tmp_path / "link", backend="cerebras", port=1)
+
+
+def test_a_proxy_that_cannot_log_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    paths = os.pathsep.join(path for path in sys.path if path)
+
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "proxy", "--port", "0"],
+        env={"PYTHONPATH": paths, "CEREBRAS_API_KEY": KEY, "PROXY_LOG_DIR": f"{tmp_path}/file"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"codex-proxy: there can be no logs in {tmp_path}/file: File exists; PROXY_LOG_DIR chooses "
+        "another place, PROXY_LOG=off none\n"
+    )
+
+
+def test_a_link_that_comes_later_is_replaced_and_not_followed(
+    tmp_path: Path, place: Path, upstream: Provider, provider_url: str
+) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"of somebody")
+    (place / "cerebras_responses").mkdir(parents=True)
+    for name in ("request_payload.json", "cerebras_responses/latest_response.txt"):
+        (place / name).symlink_to(target)
+    upstream.answer = stream(*PIECES)
+
+    with logging_to(place, provider_url) as proxy:
+        ask(proxy.url)
+
+    assert target.read_bytes() == b"of somebody"
+    assert not (place / "request_payload.json").is_symlink()
+
+
+# --- how long ------------------------------------------------------------------------------------
+
+
+def test_a_log_has_a_bound(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "_LONGEST_LOG", 1000)
+    journal = Journal(place, backend="cerebras", port=1)
+
+    for number in range(100):
+        journal.write(Record(method="POST", path=f"/{number}"))
+    journal.close()
+
+    assert sorted(path.name for path in place.glob("*.log*")) == ["proxy_1.log", "proxy_1.log.1"]
+    for path in place.glob("*.log*"):
+        assert path.stat().st_size < 1500
+    assert b'"path":"/99"' in (place / "proxy_1.log").read_bytes()
+
+
+def test_streams_are_bounded_in_number_and_length(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_MOST_TAPES", 3)
+    monkeypatch.setattr(journal_module, "_LONGEST_TAPE", 50_000)
+    journal = Journal(place, backend="cerebras", port=1)
+
+    for _ in range(5):
+        tape = Tape(journal)
+        for _ in range(100):
+            tape.receive(b"x" * 1000)
+        tape.close()
+    journal.close()
+
+    kept = sorted((place / "cerebras_responses").glob("response_*"))
+    assert [path.name for path in kept] == [f"response_00000{n}.txt" for n in (3, 4, 5)]
+    assert all(30_000 < path.stat().st_size <= 50_000 for path in kept)
+
+
+def test_two_proxies_do_not_write_into_one_stream(place: Path) -> None:
+    journals = [Journal(place, backend="cerebras", port=port) for port in (1, 2)]
+    tapes = [Tape(journal) for journal in journals]
+
+    for _ in range(50):
+        for number, tape in enumerate(tapes):
+            tape.receive(b"%d" % number * 1000)
+    for tape, journal in zip(tapes, journals, strict=True):
+        tape.close()
+        journal.close()
+
+    kept = sorted((place / "cerebras_responses").glob("response_*"))
+    assert sorted(path.read_bytes() for path in kept) == [b"0" * 50_000, b"1" * 50_000]
+
+
+# --- a disk that fails ---------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_said_once_and_breaks_nothing(
+    place: Path, upstream: Provider, provider_url: str
+) -> None:
+    upstream.answer = stream(says("x" * 20_000), *PIECES)
+
+    with ExitStack() as stack:
+        _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # for the process that starts now
+        try:
+            proxy = stack.enter_context(logging_to(place, provider_url))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        for _ in range(3):
+            assert final(read(ask(proxy.url).content))["status"] == "completed"
+
+    _, said = proxy.said.splitlines()
+    assert said == (
+        f"codex-proxy: cannot write the logs in {place}: File too large; "
+        "requests are answered all the same"
+    )
+
+
+def test_a_full_device_is_survived(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(place, backend="cerebras", port=1)
+    full = os.open("/dev/full", os.O_WRONLY)
+
+    journal.put(1, lambda: print(os.write(full, b"x")))  # noqa: T201
+    journal.write(Record(method="GET", path="/after"))
+    journal.close()
+    os.close(full)
+
+    assert "No space left on device" in capsys.readouterr().err
+    assert [line["path"] for line in lines(place)] == ["/after"]
+
+
+def test_a_directory_that_is_gone_is_survived(
+    place: Path, upstream: Provider, provider_url: str
+) -> None:
+    upstream.answer = stream(*PIECES)
+
+    with logging_to(place, provider_url) as proxy:
+        for path in sorted(place.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        place.rmdir()
+        assert final(read(ask(proxy.url).content))["status"] == "completed"
+
+    assert "No such file or directory" in proxy.said
+
+
+def test_a_disk_that_hangs_delays_nothing_and_takes_no_memory(place: Path) -> None:
+    journal = Journal(place, backend="cerebras", port=1)
+    reading, writing = os.pipe()
+    journal.put(1, lambda: print(os.read(reading, 1)))  # noqa: T201 - waits, as a disk may
+    tape = Tape(journal)
+
+    began = time.monotonic()
+    for _ in range(1000):
+        tape.receive(b"x" * 100_000)
+    assert time.monotonic() - began < PATIENCE
+    assert tape.cut
+
+    os.write(writing, b"x")
+    journal.close()
+    os.close(reading)
+    os.close(writing)
