@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.asgi import BrokenOff, Client, Receive, Scope, Send
 from proxy.guard import Guard
 from proxy.journal import Journal
+from proxy.metrics import CONTENT_TYPE, Metrics
 from proxy.record import Record
 from proxy.settings import Settings
 
 __all__ = ["Backend", "Shell"]
+
+#: What no backend answers.
+_OWN: Final = ("/health", "/metrics")
 
 
 class Backend(Protocol):
@@ -31,6 +35,7 @@ class Shell:
         self._guard = Guard(settings)
         self._secret = settings.api_key
         self._journal = journal
+        self._metrics = Metrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -39,11 +44,13 @@ class Shell:
                 self._journal.close()
             return
         client = Client(scope, receive, send, secret=self._secret)
+        if client.path in _OWN:
+            await self._answer_itself(client)
+            return
+        self._metrics.begin()
         try:
             if (refusal := self._guard.refusal(client)) is not None:
                 await client.send_error(*refusal)
-            elif client.path == "/health":
-                await _tell_health(client)
             else:
                 await self._backend.answer(client)
         except BaseException as error:
@@ -51,18 +58,23 @@ class Shell:
             client.record.outcome = broke if isinstance(error, BrokenOff) else "crashed"
             raise
         finally:
-            if client.path != "/health":
-                self._observe(client.record, client.age)
+            self._observe(client.record, client.age)
 
     def _observe(self, record: Record, age: float) -> None:
         record.total = age
         record.outcome = record.outcome or ("completed" if record.status < 400 else "refused")
+        self._metrics.end(record)
         if self._journal is not None:
             self._journal.write(record)
 
-
-async def _tell_health(client: Client) -> None:
-    if client.method in ("GET", "HEAD"):
-        await client.send_json(b'{"status":"healthy"}')
-    else:
-        await client.send_error(405, f"/health does not take {client.method}.")
+    async def _answer_itself(self, client: Client) -> None:
+        """Tell how this proxy is: that is asked often, and neither logged nor counted."""
+        if (refusal := self._guard.refusal(client)) is not None:
+            await client.send_error(*refusal)
+        elif client.method not in ("GET", "HEAD"):
+            await client.send_error(405, f"{client.path} does not take {client.method}.")
+        elif client.path == "/health":
+            await client.send_json(b'{"status":"healthy"}')
+        else:
+            await client.start(200, [(b"content-type", CONTENT_TYPE)])
+            await client.send(self._metrics.told(), more=False)
