@@ -104,7 +104,8 @@ def _found(verdict: Verdict) -> dict[str, Any]:
         "level": verdict.level,
         "verdict": verdict.verdict,
         "where": verdict.where,
-        "requirement": verdict.requirement,
+        # The level stands in its heading.
+        "requirement": verdict.requirement.removeprefix(f"{verdict.level}: "),
         "reason": verdict.reason,
         "turn": verdict.turn,
         "event": verdict.event,

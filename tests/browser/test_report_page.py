@@ -30,7 +30,8 @@ def lines(provider: Provider, proxy: OwnProxy) -> list[Line]:
     mutation = Mutation(events=without("response.output_item.done", item="function_call"))
     names = ["hello", "parallel-calls", "create-file", "unicode-arguments"]
     lines = lines_of(names, provider, proxy, mutation)
-    found = [line for line in lines if isinstance(line, Verdict) and line.verdict == "fault"]
+    broken = [line for line in lines if isinstance(line, Verdict) and line.verdict == "fault"]
+    found = [line for line in broken if line.rule == "items/2"]  # once in each case
     # One that is known: every kind of verdict is to be seen.
     found[-1].verdict, found[-1].reason = "gap", "it is being mended"
     return lines
