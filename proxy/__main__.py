@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 
-from proxy.app import create_app
 from proxy.guard import is_loopback
-from proxy.journal import Journal, JournalRefused, default_directory
-from proxy.server import Server
+from proxy.journal import JournalRefused, default_directory
+from proxy.server import check_journal, serve
 from proxy.settings import BACKENDS, Settings
+from proxy.workers import run_workers
 
 __all__ = ["main"]
 
@@ -83,27 +83,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         what = settings.model if settings.backend == "cerebras" else settings.base_url
         try:
-            journal = _open_journal(settings, port)
+            check_journal(settings, port)
         except JournalRefused as error:
             print(f"codex-proxy: {error.strerror}", file=sys.stderr)
             return 1
-        print(
-            f"codex-proxy: {settings.backend} ({what}) on http://{address}",
-            file=sys.stderr,
-            flush=True,
-        )
         try:
-            Server(create_app(settings, journal), settings).run(sockets=[listener])
+            print(
+                f"codex-proxy: {settings.backend} ({what}) on http://{address}",
+                file=sys.stderr,
+                flush=True,
+            )
+            if settings.workers > 1:
+                return run_workers(serve, listener, settings)
+            serve(listener, settings)
         except KeyboardInterrupt:
             return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
-
-
-def _open_journal(settings: Settings, port: int) -> Journal | None:
-    if settings.log_directory is None:
-        return None
-    secret = settings.api_key
-    return Journal(settings.log_directory, backend=settings.backend, port=port, secret=secret)
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -134,6 +129,12 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         default=environment.get("PROXY_PORT") or Settings.port,
         help=f"port to listen on, 0 for a free one (also PROXY_PORT; default: {ports})",
     )
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=environment.get("PROXY_WORKERS") or Settings.workers,
+        help="how many processes answer (also PROXY_WORKERS; default: %(default)s)",
+    )
     arguments = parser.parse_args(argv)
     variable = BACKENDS[arguments.backend].variable
     try:
@@ -142,6 +143,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
             base_url=_base_url(environment, variable),
             host=arguments.host,
             port=arguments.port,
+            workers=arguments.workers,
             grace=_seconds(environment, "PROXY_GRACE", Settings.grace),
             log_directory=_log_directory(environment),
             token=_secret(environment, "PROXY_TOKEN"),
@@ -245,6 +247,14 @@ def _port(text: str) -> int:
 
 class _OpenToAll(Exception):
     """Others could spend the key; the message has the mend."""
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1000):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of processes; PROXY_WORKERS and --workers take 1 to 999"
+        )
+    return int(text)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -12,14 +12,36 @@ from typing import Final
 
 import uvicorn
 
+from proxy.app import create_app
 from proxy.asgi import Application
+from proxy.journal import Journal
 from proxy.protocol import Protocol
 from proxy.settings import Settings
 
-__all__ = ["Server"]
+__all__ = ["Server", "check_journal", "serve"]
 
 #: Seconds that what is left has to say that it failed.
 _LAST_WORD: Final = 2
+
+
+def serve(listener: socket.socket, settings: Settings) -> None:
+    """Serve one proxy on a listening socket until told to stop; a SIGTERM ends this process."""
+    journal = _open_journal(settings, listener.getsockname()[1])
+    Server(create_app(settings, journal), settings).run(sockets=[listener])
+
+
+def check_journal(settings: Settings, port: int) -> None:
+    """Raise `JournalRefused` where there can be no logs, before anything is served."""
+    journal = _open_journal(settings, port)
+    if journal is not None:
+        journal.close()
+
+
+def _open_journal(settings: Settings, port: int) -> Journal | None:
+    if settings.log_directory is None:
+        return None
+    secret = settings.api_key
+    return Journal(settings.log_directory, backend=settings.backend, port=port, secret=secret)
 
 
 class Server(uvicorn.Server):

@@ -37,6 +37,8 @@ class Settings:
     host: str = "127.0.0.1"
     #: 0 lets the system choose a free one; -1 becomes the backend's own.
     port: int = -1
+    #: How many processes answer.
+    workers: int = 1
     #: What every request must know, where it is set: an address that is not loopback needs one.
     token: str = field(default="", repr=False)
     #: Seconds that open streams have to finish once the proxy is told to stop.

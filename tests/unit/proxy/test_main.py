@@ -310,6 +310,17 @@ def test_what_is_wrong_is_told_in_one_sentence_and_ends_with_status_2(
     assert KEY not in said
 
 
+@pytest.mark.parametrize("workers", ["0", "-1", "1000", "two"])
+def test_what_is_no_number_of_workers_is_refused(
+    workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        settings("--workers", workers)
+
+    assert f"{workers!r} is no number of processes; PROXY_WORKERS and" in capsys.readouterr().err
+    assert settings("--workers", "2").workers == settings(PROXY_WORKERS="2").workers == 2
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "80 80", "8080.0", "٣"])
 def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     sentence = f"'{port}' is no port; PROXY_PORT and --port take 0 to 65535"
@@ -341,7 +352,7 @@ def test_help_names_every_flag_and_variable_and_needs_no_key(
     assert ended.value.code == 0
     for name in ("--backend", "--host", "--port", "PROXY_BACKEND", "PROXY_HOST", "PROXY_PORT"):
         assert name in said
-    for name in ("PROXY_TOKEN", "PROXY_GRACE", "PROXY_LOG", "PROXY_LOG_DIR"):
+    for name in ("PROXY_TOKEN", "PROXY_GRACE", "PROXY_LOG", "PROXY_LOG_DIR", "--workers"):
         assert name in said
     for name in ("CEREBRAS_API_KEY", "CEREBRAS_BASE_URL", "CEREBRAS_MODEL", "CHATGPT_BASE_URL"):
         assert name in said

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from harness.server import LoopbackServer
 from tests.unit.proxy.backend import BASE, Backend
-from tests.unit.proxy.provider import KEY, PATIENCE, Provider, hold, once, stream, stream_until
+from tests.unit.proxy.provider import PATIENCE, Provider, hold, once, stream, stream_until
+from tests.unit.proxy.serving import refuses, started, wait_for
 from tests.unit.proxy.streams import Json, final, finishes, outline, read, says
 
 REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
-
-
-@contextmanager
-def started(base_url: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the proxy as a process that the test may end; yield it and its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "proxy"],
-        env={
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PROXY_PORT": "0",
-            "PROXY_LOG": "off",
-            "CEREBRAS_API_KEY": KEY,
-            "CEREBRAS_BASE_URL": base_url,
-            **environment,
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    with process.stderr as said:
-        try:
-            url = said.readline().rpartition(" on ")[2].strip()
-            assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
-            yield process, url
-            assert said.read() == ""
-        finally:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -66,12 +36,6 @@ def ask(
     return pool.submit(httpx.post, url + path, json=request, timeout=PATIENCE, trust_env=False)
 
 
-def _ask_until_refused(url: str) -> None:
-    for _ in range(100):
-        httpx.get(f"{url}/health", trust_env=False)
-        time.sleep(0.1)
-
-
 # --- SIGTERM -------------------------------------------------------------------------------------
 
 
@@ -86,8 +50,7 @@ def test_an_open_stream_finishes_and_nobody_else_comes_in(
         answer = ask(pool, url)
         assert upstream.asked.wait(PATIENCE)
         process.send_signal(sent)
-        with pytest.raises(httpx.ConnectError):
-            _ask_until_refused(url)
+        wait_for(lambda: refuses(url))
         going_on.set()
         assert final(read(answer.result().content))["status"] == "completed"
         process.wait(PATIENCE)
