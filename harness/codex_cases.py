@@ -32,6 +32,7 @@ from harness.codex_judges import (
     planned,
     printed,
     read,
+    recorded,
     resumed,
     summed_up,
     takes_no_images,
@@ -332,8 +333,12 @@ CASES: Final[tuple[Case, ...]] = (
         "an answer of more than 200 events",
         "say much",
         _says(_LONG),
-        answered(_LONG),
+        recorded(_LONG),
         _always(1),
+        note=(
+            "It is judged by Codex' own record: on a busy machine, 0.144.6 with `--json` sometimes "
+            "ends, with status 0, without having printed the answer that it has recorded."
+        ),
     ),
     Case(
         "compaction",

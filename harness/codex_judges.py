@@ -40,6 +40,7 @@ __all__ = [
     "planned",
     "printed",
     "read",
+    "recorded",
     "resumed",
     "summed_up",
     "takes_no_images",
@@ -104,6 +105,17 @@ def file(name: str, content: str) -> Judge:
 
 def answered(text: str) -> Judge:
     return lambda outcome: expect("the answer", text, outcome.runs[-1].last_message)
+
+
+def recorded(text: str) -> Judge:
+    """Judge that Codex has the answer `text` in its own record of the conversation."""
+
+    def judge(outcome: Outcome) -> Iterator[str]:
+        records = (outcome.folder / "codex" / "sessions").rglob("rollout-*.jsonl")
+        if not any(text in record.read_text() for record in records):
+            yield "the answer is not in the record of the conversation"
+
+    return judge
 
 
 def printed(id: str, text: str) -> Judge:
