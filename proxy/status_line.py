@@ -80,11 +80,19 @@ class _Branch(NamedTuple):
 
 
 class StatusLine:
-    """Makes lines, and remembers them for a while. `user` is who must own the directory."""
+    """Makes lines, and remembers them for a while.
+
+    `user` is who must own the directory; `patience` are the seconds that git has.
+    """
 
     def __init__(
-        self, *, user: int | None = None, environment: Mapping[str, str] = os.environ
+        self,
+        *,
+        user: int | None = None,
+        environment: Mapping[str, str] = os.environ,
+        patience: float = _GIT_TIMEOUT,
     ) -> None:
+        self._patience = patience
         self._user = os.geteuid() if user is None else user
         passed = {name: environment[name] for name in _PASSED if name in environment}
         self._environment = passed | _QUIET
@@ -116,7 +124,7 @@ class StatusLine:
             return line
         line = None
         with contextlib.suppress(TimeoutError, OSError, ValueError):
-            async with asyncio.timeout(_GIT_TIMEOUT):
+            async with asyncio.timeout(self._patience):
                 line = await self._make(directory)
         _remember(self._lines, directory, (now, line))
         return line
