@@ -211,7 +211,7 @@ class StatusLine:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # with what it has started
-                await process.wait()
+                await process.communicate()  # until its pipe is closed, too
         return output.decode(errors="replace").strip() if process.returncode == 0 else None
 
 

@@ -61,7 +61,12 @@ def followed(repository: Path, tmp_path: Path) -> Path:
 
 
 def line(directory: Path | str, status_line: StatusLine | None = None) -> str | None:
-    return asyncio.run((status_line or StatusLine(patience=PATIENCE)).line(str(directory)))
+    async def made() -> str | None:
+        found = await (status_line or StatusLine(patience=PATIENCE)).line(str(directory))
+        await asyncio.sleep(0.1)  # a loop that goes on closes what is left of a killed program
+        return found
+
+    return asyncio.run(made())
 
 
 def program(folder: Path, name: str, script: str) -> dict[str, str]:
