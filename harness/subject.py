@@ -100,6 +100,12 @@ class OwnProxy:
         return self
 
     @property
+    def pid(self) -> int:
+        """The number of its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Everything that the proxy printed so far."""
         return "".join(self._said)
