@@ -20,6 +20,10 @@ from proxy.settings import Settings
 
 __all__ = ["Server", "check_journal", "serve"]
 
+#: Seconds that an idle connection is kept: Codex runs tools between two requests, and a connection
+#: that closes just then is a request that fails.
+_KEPT: Final = 120
+
 #: Seconds that what is left has to say that it failed.
 _LAST_WORD: Final = 2
 
@@ -62,6 +66,7 @@ class Server(uvicorn.Server):
             # An answer that is passed through has its own, or none.
             date_header=settings.backend == "cerebras",
             proxy_headers=False,
+            timeout_keep_alive=_KEPT,
             # What holds on after that is a client that does not read.
             timeout_graceful_shutdown=math.ceil(settings.grace) + _LAST_WORD,
         )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from harness.server import LoopbackServer
+from harness.subject import OwnProxy
 from tests.unit.proxy.backend import BASE, Backend
 from tests.unit.proxy.provider import PATIENCE, Provider, hold, once, stream, stream_until
 from tests.unit.proxy.serving import refuses, started, wait_for
@@ -167,3 +170,17 @@ def test_when_the_client_leaves_the_provider_is_left_within_a_second(
 
     assert left.wait(PATIENCE)
     assert time.monotonic() - gone < 1
+
+
+def test_a_connection_is_kept_while_codex_runs_a_tool() -> None:
+    with OwnProxy("http://127.0.0.1:1/v1") as proxy:
+        parts = urlsplit(proxy.url)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            kept = connection.sock
+            time.sleep(6)  # uvicorn's own patience is 5 seconds
+            connection.request("GET", "/health")
+            assert connection.getresponse().read() == b'{"status":"healthy"}'
+            assert connection.sock is kept
