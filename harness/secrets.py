@@ -179,7 +179,7 @@ _LOOKS: Final = (
         _inside("basic credentials", word + r" +([A-Za-z0-9+/]{6,}={0,2})", _basic)
         for word in ("Basic", "basic")
     ),
-    _inside("login of a URL", r"://[^/\s:@\"]{1,100}:([^/\s@\"]{3,100})@"),
+    _inside("login of a URL", r"://[^/\s:@\"]{1,100}:([^/\s@\"]{3,100})@", _with_digit),
     _inside("cookie", r"__cf(?:_bm|lb)=[\w.%-]{8,}"),
     _inside("cookie", r"_cfuvid=[\w.%-]{8,}"),
     _inside("cookie", r"cf_clearance=[\w.%-]{8,}"),

@@ -302,7 +302,9 @@ def test_a_port_in_use_is_told(operator: Operator) -> None:
 
 
 def test_an_address_that_is_not_here_is_told(operator: Operator) -> None:
-    said = operator.refused("enable", "--port", str(operator.port()), PROXY_HOST="192.0.2.1")
+    port = str(operator.port())
+    known = "of-the-tests"
+    said = operator.refused("enable", "--port", port, PROXY_HOST="192.0.2.1", PROXY_TOKEN=known)
 
     assert "cannot listen on 192.0.2.1" in said
 
@@ -401,9 +403,10 @@ def test_what_it_writes_is_the_users_own(operator: Operator) -> None:
     operator.done("enable", "--port", str(port))
 
     assert stat.S_IMODE(operator.state.stat().st_mode) == 0o700
-    for file in operator.state.iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
-        assert "csk-operator" not in file.read_text()
+    for path in operator.state.rglob("*"):
+        mode = 0o700 if path.is_dir() else 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == mode, path
+        assert path.is_dir() or "csk-operator" not in path.read_text()
 
 
 def test_a_state_directory_that_is_a_link_is_refused(operator: Operator) -> None:

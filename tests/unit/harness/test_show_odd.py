@@ -170,7 +170,6 @@ def test_any_date_is_shown(tmp_path: Path, date: str) -> None:
 
 #: What the schema of a cassette allows, and no recorder writes.
 STRANGE: dict[str, Json] = {
-    "times that are no numbers": {"stream": {"chunks": [[float("nan"), 1], [float("inf"), 1]]}},
     "times at the end of time": {"stream": {"chunks": [[0, 1], [1e308, 1]]}},
     "times in disorder": {"stream": {"chunks": [[9, 1], [3, 1]]}},
     "empty chunks": {"stream": {"chunks": [[0, 0], [1, 2], [1, 0]]}},
