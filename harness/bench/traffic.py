@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "BULK",
     "BURST",
     "HOLD",
     "KINDS",
@@ -38,10 +39,12 @@ KINDS: Final = {
     "custom": ("response.custom_tool_call_input.delta",),
 }
 
-#: All at once.
+#: All at once, each event in an HTTP chunk of its own.
 BURST: Final = 0
 #: All but the end, which never comes: the client has to leave.
 HOLD: Final = -1
+#: All at once, in HTTP chunks of 64 KB.
+BULK: Final = -2
 
 _MARKER: Final = re.compile(rb"\[bench (\w+) (\d+) (-?\d+)\]")
 

@@ -1,0 +1,150 @@
+"""The rows of the bench: each measures one subject, once, with one kind of stream."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from harness.bench.client import Answer, Connection
+from harness.bench.subjects import Running
+from harness.bench.traffic import BULK, BURST, HOLD, Plan, request, stream
+
+__all__ = ["ROWS", "Measured", "life", "passed"]
+
+#: Deltas of a stream, but of a paced one.
+_DELTAS: Final = 1000
+
+#: Streams at once.
+_STREAMS: Final = 32
+_IDLE: Final = 1000
+
+#: What Cerebras streams to one client, in deltas a second; for a second.
+_PACE: Final = 3000
+
+#: Of a stream that is passed through: 5.5 MB.
+_BULK: Final = 20_000
+
+#: One stream after the other, until there were so many, or so many seconds have passed.
+_MANY: Final = 20
+_FEW: Final = 5
+_LONG: Final = 1.0
+
+#: Seconds that all idle streams together may take to begin.
+_PATIENCE: Final = 60.0
+
+
+class Measured(NamedTuple):
+    """What one measurement gave: figures by their name, and what was wrong with the answers."""
+
+    figures: dict[str, float]
+    fault: str | None = None
+
+
+async def _burst(subject: Running, kind: str) -> Measured:
+    """One stream at a time, each as fast as it goes."""
+    plan = Plan(kind, _DELTAS)
+    answers = [await _ask(subject, plan)]
+    cpu = subject.cpu_seconds()
+    end = time.monotonic() + _LONG
+    while len(answers) <= _MANY and time.monotonic() < end:
+        answers.append(await _ask(subject, plan))
+    cpu = subject.cpu_seconds() - cpu
+    median = statistics.median(answer.seconds for answer in answers[1:])
+    figures = {
+        "burst rate": _DELTAS / median,
+        "burst cpu": cpu * 1e6 / _DELTAS / (len(answers) - 1),
+    }
+    return Measured(figures, _fault(answers, plan))
+
+
+async def _load(subject: Running, kind: str) -> Measured:
+    """Many streams at once, each over a connection of its own."""
+    plan = Plan(kind, _DELTAS)
+    body = request(plan)
+    connections = [await Connection.to(subject.port) for _ in range(_STREAMS)]
+    cpu, start = subject.cpu_seconds(), time.perf_counter()
+    answers = await asyncio.gather(*(each.ask(subject.path, body) for each in connections))
+    seconds, cpu = time.perf_counter() - start, subject.cpu_seconds() - cpu
+    for connection in connections:
+        connection.close()
+    deltas = _DELTAS * _STREAMS
+    figures = {"load rate": deltas / seconds, "load cpu": cpu * 1e6 / deltas}
+    return Measured(figures, _fault(answers, plan))
+
+
+async def _first(subject: Running, kind: str) -> Measured:
+    """How long the first delta takes, from the request."""
+    plan = Plan(kind, 1)
+    answers = [await _ask(subject, plan) for _ in range(_MANY)]
+    times = [answer.first_delta for answer in answers if answer.first_delta is not None]
+    figures = {"first delta": statistics.median(times)} if times else {}
+    return Measured(figures, _fault(answers, plan))
+
+
+async def _paced(subject: Running, kind: str) -> Measured:
+    """How long each delta is under way, from the provider to the client."""
+    plan = Plan(kind, _PACE, _PACE)
+    answer = await _ask(subject, plan)
+    latencies = answer.latencies()
+    if len(latencies) < 2:
+        return Measured({}, _fault([answer], plan))
+    hundredths = statistics.quantiles(latencies, n=100)
+    figures = {"latency p50": hundredths[49], "latency p99": hundredths[98]}
+    return Measured(figures, _fault([answer], plan))
+
+
+async def life(subject: Running, kind: str) -> Measured:
+    """Start and memory: of a fresh process, after a load, and while many streams are idle."""
+    figures = {"start": subject.start_seconds, "memory at rest": subject.memory_mb()}
+    load = await _load(subject, kind)
+    figures["memory after load"] = subject.memory_mb()
+    plan = Plan(kind, 1, HOLD)
+    body = request(plan)
+    connections = [await Connection.to(subject.port) for _ in range(_IDLE)]
+    asked = [
+        asyncio.ensure_future(each.ask(subject.path, body, until=b"data:")) for each in connections
+    ]
+    _, late = await asyncio.wait(asked, timeout=_PATIENCE)
+    figures["memory idle"] = subject.memory_mb()
+    for waiting in late:
+        waiting.cancel()
+    for connection in connections:
+        connection.close()
+    fault = f"{len(late)} of {_IDLE} idle streams did not begin" if late else load.fault
+    return Measured(figures, fault)
+
+
+async def passed(subject: Running) -> Measured:
+    """How fast a body passes through, by the size of its HTTP chunks."""
+    figures: dict[str, float] = {}
+    faults: list[str | None] = []
+    for name, pace in (("pass events", BURST), ("pass bulk", BULK)):
+        plan = Plan("text", _BULK, pace)
+        answers = [await _ask(subject, plan) for _ in range(_FEW)]
+        seconds = statistics.median(answer.seconds for answer in answers)
+        figures[name] = sum(map(len, stream(plan))) / 1e6 / seconds
+        faults.append(_fault(answers, plan))
+    return Measured(figures, next(filter(None, faults), None))
+
+
+#: What is measured of each subject and each kind of stream, in processes that go on running.
+ROWS: Final = {"burst": _burst, "load": _load, "first": _first, "paced": _paced}
+
+
+async def _ask(subject: Running, plan: Plan) -> Answer:
+    """Return the answer to one request, over a connection of its own.
+
+    On one that is kept, some subjects wait for an acknowledgement that the kernel delays by 40 ms.
+    """
+    connection = await Connection.to(subject.port)
+    answer = await connection.ask(subject.path, request(plan))
+    connection.close()
+    return answer
+
+
+def _fault(answers: Iterable[Answer], plan: Plan) -> str | None:
+    """Return the first thing that is wrong with one of `answers`."""
+    return next((fault for answer in answers if (fault := answer.fault(plan))), None)
