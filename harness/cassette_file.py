@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,9 @@ from harness import schema
 from harness.errors import HarnessError
 
 __all__ = ["InvalidCassette", "Persister", "Serializer"]
+
+#: Seconds after which an unfinished file is one of somebody who was killed.
+_LEFT_OVER: Final = 60
 
 #: Columns of the JSON and the lists in a file.
 _WIDTH: Final = 100
@@ -60,8 +65,10 @@ def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that, whenever that is interrupted, the old one or the new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = f".{path.name}."
-    for left_over in path.parent.glob(f"{unfinished}*"):  # of one that was killed
-        left_over.unlink(missing_ok=True)
+    for left_over in path.parent.glob(f"{unfinished}*"):
+        with contextlib.suppress(FileNotFoundError):  # another one clears up, too
+            if time.time() - left_over.stat().st_mtime > _LEFT_OVER:
+                left_over.unlink()
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=unfinished, delete=False) as file:
         try:
             file.write(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +322,13 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(HarnessError, match=r"c\.yaml: cannot be written: "):
         write(path, (request(), response(b"x")))
+
+
+def test_many_can_write_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+
+    with ThreadPoolExecutor(8) as pool:
+        written = pool.map(lambda _: write(path, (request(), response(b"x"))), range(64))
+        assert set(written) == {path}
+
+    assert list(tmp_path.iterdir()) == [path]

@@ -72,6 +72,7 @@ def test_what_a_kill_left_over_is_cleared_away_by_the_next_recording(tmp_path: P
     path.parent.mkdir(parents=True)
     left_over = path.with_name(".hello.yaml.killed")
     left_over.write_text("half a fi")
+    os.utime(left_over, (0, 0))
 
     record = [sys.executable, "-m", "harness", "record", "hello", "--upstream", "emulator"]
     subprocess.run(record, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True)
