@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-import httpx
 import msgspec
 
 from proxy.asgi import Application, Client, Receive, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
 from proxy.failures import Failure
+from proxy.http_client import Answer, ConnectionFault
 from proxy.journal import Journal, Tape, taped
 from proxy.passthrough import PassThrough
 from proxy.reconstruct import Cut, End, ResponseStream
@@ -28,7 +28,7 @@ from proxy.settings import Settings
 from proxy.shell import Shell
 from proxy.status_line import StatusLine
 from proxy.translate import Translation, translate
-from proxy.upstream import Cerebras, ConnectionFault, read_error
+from proxy.upstream import Cerebras, read_error
 
 __all__ = ["App", "create_app"]
 
@@ -188,16 +188,16 @@ class App:
             try:
                 async with self._upstream.stream(body) as answer:
                     with taped(self._journal) as tape:
-                        if answer.status_code == 200:
+                        if answer.status == 200:
                             if listener is not None and not listener.started:
                                 await listener.send_events(stream.start(), more=True)
                             await _carry(answer, listener, stream, tape)
                             return None
-                        record.faults.append(f"http_{answer.status_code}")
+                        record.faults.append(f"http_{answer.status}")
                         said = await read_error(answer)
                         if tape is not None:
                             tape.receive(said)
-                    failure = Failure.of_answer(answer.status_code, answer.headers, said)
+                    failure = Failure.of_answer(answer.status, answer.fields, said)
             except ConnectionFault as error:
                 record.faults.append(error.fault.name.lower())
                 failure = Failure.of_fault(error.fault, error.detail)
@@ -237,14 +237,14 @@ def _take_down(record: Record, stream: ResponseStream, failure: Failure | None) 
 
 
 async def _carry(
-    answer: httpx.Response, client: Client | None, stream: ResponseStream, tape: Tape | None
+    answer: Answer, client: Client | None, stream: ResponseStream, tape: Tape | None
 ) -> None:
     """Carry the body of an answer into `stream`, to its end: also where that was closed before."""
     clock = asyncio.get_running_loop().time
     deadline: float | None = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None) as patience:
-            async for data in answer.aiter_raw():
+            async for data in answer:
                 if tape is not None:
                     tape.receive(data)
                 if deadline is not None:

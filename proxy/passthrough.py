@@ -7,21 +7,17 @@ next is left out, and no request leaves the path that it is meant for.
 
 from __future__ import annotations
 
-import io
 import re
 from functools import partial
 from typing import Final
-from urllib.parse import unquote_to_bytes
-
-import aiohttp
-from yarl import URL
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from proxy.asgi import BrokenOff, Client, Headers, Receive, Send
 from proxy.failures import Failure, Fault
 from proxy.guard import TOKEN
+from proxy.http_client import Answer, ConnectionFault, HttpClient
 from proxy.journal import Journal, Tape, taped
 from proxy.settings import BACKENDS, Settings
-from proxy.upstream import ConnectionFault, connection_faults, open_session
 
 __all__ = ["PassThrough"]
 
@@ -31,21 +27,12 @@ _HOP_BY_HOP: Final = frozenset(
     b"transfer-encoding upgrade".split()
 )
 
-#: What no header may have in it; a tab may be.
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-
 #: Of a request: the backend has a name of its own; what is expected, this proxy has answered; its
 #: token is its own.
 _NOT_OF_THE_REQUEST: Final = frozenset((b"host", b"expect", TOKEN))
 
 #: Of an answer without a body that tells how long it would be, which ASGI cannot say.
 _NOT_OF_NO_BODY: Final = frozenset((b"content-length",))
-
-#: What aiohttp would say of itself.
-_NOT_THE_CLIENTS: Final = ("accept", "accept-encoding", "content-type", "user-agent")
-
-#: Bytes that are read ahead of a client; more of them cost aiohttp a third of its throughput.
-_AHEAD: Final = 64 * 1024
 
 #: A path, decoded once, that some server could take for one outside of the base path.
 _OUTSIDE: Final = re.compile(
@@ -67,7 +54,7 @@ class PassThrough:
         self._journal = journal
         self._base_url = settings.base_url
         self._variable = BACKENDS[settings.backend].variable
-        self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
 
     async def answer(self, client: Client) -> None:
         """Answer one request."""
@@ -83,52 +70,33 @@ class PassThrough:
     async def lifespan(self, receive: Receive, send: Send) -> None:
         """Keep the pool of connections."""
         await receive()
-        async with open_session() as self._session:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
+        self._client = HttpClient(self._base_url)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._client.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _pass(self, client: Client, body: bytes) -> None:
         """Pass one request on, and its answer back, chunk by chunk."""
-        assert self._session is not None, "the lifespan has not started"
-        headers: list[tuple[str, str]] = []
-        for name, value in _end_to_end(client.headers, _NOT_OF_THE_REQUEST):
-            try:
-                headers.append((name.decode(), value.decode()))
-            except UnicodeDecodeError:
-                await client.send_error(400, f"The header {name.decode()} is not UTF-8.")
-                return
-        target = self._target(client)
-        client.record.upstream = target.partition("?")[0]
+        assert self._client is not None, "the lifespan has not started"
+        headers = _end_to_end(client.headers, _NOT_OF_THE_REQUEST)
+        url = self._base_url + re.sub(rb"\A/v1(?=/|\Z)", b"", client.raw_path).decode("ascii")
+        client.record.upstream = url
+        target = (urlsplit(url).path or "/") + (
+            "?" + client.query.decode("ascii") if client.query else ""
+        )
         try:
-            with connection_faults():
-                async with self._session.request(
-                    client.method,
-                    URL(target, encoded=True),
-                    headers=headers,
-                    # aiohttp warns of bytes that are many.
-                    data=io.BytesIO(body) if body else None,
-                    skip_auto_headers=_NOT_THE_CLIENTS,
-                    allow_redirects=False,
-                    auto_decompress=False,
-                    read_bufsize=_AHEAD,
-                ) as answer:
-                    if answer.status >= 400:
-                        client.record.faults.append(f"http_{answer.status}")
-                    with taped(self._journal) as tape:
-                        await _pass_back(answer, client, tape)
+            async with self._client.request(client.method, target, headers, body) as answer:
+                if answer.status >= 400:
+                    client.record.faults.append(f"http_{answer.status}")
+                with taped(self._journal) as tape:
+                    await _pass_back(answer, client, tape)
         except ConnectionFault as error:
             client.record.faults.append(error.fault.name.lower())
             if client.started:
                 raise BrokenOff from error
             failure = Failure.of_fault(error.fault, error.detail, variable=self._variable)
             await client.send_error(502, failure.message)
-
-    def _target(self, client: Client) -> str:
-        """Return the URL of what the client asks for, byte by byte as it has put it."""
-        path = re.sub(rb"\A/v1(?=/|\Z)", b"", client.raw_path)
-        query = b"?" + client.query if client.query else b""
-        return self._base_url + (path + query).decode("ascii")
 
 
 def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
@@ -139,22 +107,14 @@ def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-async def _pass_back(answer: aiohttp.ClientResponse, client: Client, tape: Tape | None) -> None:
+async def _pass_back(answer: Answer, client: Client, tape: Tape | None) -> None:
     """Send what is answered as it comes; raises `ConnectionFault` for what is no answer."""
     if not 200 <= answer.status < 600:
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
-    if any(_CONTROL.search(value) for _, value in answer.raw_headers):
-        raise ConnectionFault(Fault.BROKEN, "there are control characters in its headers")
     dropped = _NOT_OF_NO_BODY if answer.status == 304 else frozenset[bytes]()
-    await client.start(answer.status, _end_to_end(answer.raw_headers, dropped))
-    try:
-        async for data in answer.content.iter_any():
-            if tape is not None:
-                tape.receive(data)
-            await client.send(data, more=True)
-    except aiohttp.ClientError:
-        # Before the break more may have come: aiohttp has it still, and does not give it.
-        answer.content.set_exception(None)  # type: ignore[arg-type]
-        await client.send(answer.content.read_nowait(), more=True)
-        raise
+    await client.start(answer.status, _end_to_end(answer.headers, dropped))
+    async for data in answer:
+        if tape is not None:
+            tape.receive(data)
+        await client.send(data, more=True)
     await client.send(b"", more=False)

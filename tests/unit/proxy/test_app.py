@@ -206,7 +206,6 @@ def test_no_header_of_the_client_reaches_the_provider(
         "authorization",
         "content-type",
         "content-length",
-        "connection",
         "accept",
         "accept-encoding",
         "user-agent",

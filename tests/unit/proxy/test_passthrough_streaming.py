@@ -177,7 +177,7 @@ def test_a_backend_without_a_name_is_told_with_what_mends_it() -> None:
     ("wire", "message"),
     [
         (b"", "The provider closed the connection before it had answered: "),
-        (b"nonsense\r\n\r\n", "The provider's answer broke off: 400, message:"),
+        (b"nonsense\r\n\r\n", "The provider's answer broke off: what came is no HTTP."),
         (
             b"HTTP/1.1 999 What\r\ncontent-length: 0\r\n\r\n",
             "The provider's answer broke off: 999 is no status of HTTP.",
@@ -188,7 +188,7 @@ def test_a_backend_without_a_name_is_told_with_what_mends_it() -> None:
         ),
         (
             b"HTTP/1.1 200 OK\r\nx-name: \x01\r\ncontent-length: 0\r\n\r\n",
-            "The provider's answer broke off: there are control characters in its headers.",
+            "The provider's answer broke off: what came is no HTTP.",
         ),
     ],
     ids=["nothing", "no HTTP", "no status", "no answer", "no header"],

@@ -1,0 +1,363 @@
+"""HTTP/1.1 to one origin, over a pool of connections: what this proxy asks its provider with.
+
+A provider streams thousands of HTTP chunks a second, each a few hundred bytes. General clients
+handle every one of them in Python, at more than the cost of all else that is done with it; here the
+parser of the server's side (httptools) takes them apart, and what one read has brought comes out in
+one piece. There are no redirects, cookies, proxies and no compression: a provider has one address,
+and its answers pass as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import certifi
+import httptools
+from aiohappyeyeballs import start_connection
+
+from proxy.failures import Fault
+
+__all__ = ["Answer", "ConnectionFault", "HttpClient"]
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+#: Seconds that a host has to accept a connection, and to agree on TLS.
+_CONNECT: Final = 10
+
+#: Seconds after which the next of a host's addresses is tried as well (RFC 8305).
+_NEXT_ADDRESS: Final = 0.25
+
+#: Seconds that an idle connection is kept: a turn of Codex runs tools before the next begins.
+_KEPT: Final = 120
+
+#: Bytes of the head of an answer.
+_LONGEST_HEAD: Final = 64 * 1024
+
+#: Bytes of a body that wait for who reads it slowly.
+_LONGEST_QUEUE: Final = 256 * 1024
+
+
+class ConnectionFault(Exception):
+    """The connection to the provider failed."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault.name}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+class Answer:
+    """The answer to one request: its head, and its body as it comes."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.status = 0
+        #: As they came, in order.
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The headers by their names in lower case; of those that come twice the last."""
+        return {name.lower().decode(): value.decode("latin-1") for name, value in self.headers}
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield what has come; where it breaks off, raise `ConnectionFault` after all of that."""
+        while data := await self._connection.read():
+            yield data
+
+
+class HttpClient:
+    """Asks one origin, over as many connections as there are requests at a time."""
+
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
+        """`url` is anything at the origin; `patience` are the seconds that it may be silent."""
+        parts = urlsplit(url)
+        self._host = parts.hostname or ""
+        self._tls = _tls() if parts.scheme == "https" else None
+        self._port = parts.port or (80 if self._tls is None else 443)
+        self._authority = parts.netloc.rpartition("@")[2].encode()
+        self._patience = patience
+        #: The one that was used last is used next: the others grow old.
+        self._idle: dict[_Connection, None] = {}
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, target: str, headers: Headers, body: bytes = b""
+    ) -> AsyncIterator[Answer]:
+        """Send a request and yield the answer, its body unread; raises `ConnectionFault`.
+
+        `headers` are all of them but `Host`, and the length of a body. A request is never sent
+        twice: the provider may have worked.
+        """
+        connection = await self._connection()
+        try:
+            yield await connection.ask(method, self._head(method, target, headers, body) + body)
+        finally:
+            if connection.is_free():
+                connection.keep()
+                self._idle[connection] = None
+            else:
+                connection.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that are idle."""
+        while self._idle:
+            self._idle.popitem()[0].close()
+
+    def _head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+        lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: " + self._authority]
+        lines += [name + b": " + value for name, value in headers]
+        if body and not any(name.lower() == b"content-length" for name, _ in headers):
+            lines.append(b"content-length: %d" % len(body))
+        return b"\r\n".join([*lines, b"", b""])
+
+    async def _connection(self) -> _Connection:
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_open():
+                return connection
+        try:
+            async with asyncio.timeout(_CONNECT):
+                return await self._connect()
+        except TimeoutError:
+            raise ConnectionFault(Fault.CONNECT_TIMEOUT, "") from None
+        except (socket.gaierror, UnicodeError) as error:
+            raise ConnectionFault(Fault.UNRESOLVED, f"{self._host}: {error}") from error
+        except ssl.SSLError as error:
+            raise ConnectionFault(Fault.TLS, str(error)) from error
+        except OSError as error:
+            where = f"{self._host}:{self._port}"
+            raise ConnectionFault(
+                Fault.REFUSED, f"Cannot connect to host {where}: {error.strerror or error}"
+            ) from error
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+        try:
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self._patience, self._idle),
+                sock=connected,
+                ssl=self._tls,
+                server_hostname=self._host if self._tls is not None else None,
+            )
+        except BaseException:
+            connected.close()
+            raise
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, for one request at a time; httptools calls its `on_...`."""
+
+    def __init__(self, patience: float | None, idle: dict[_Connection, None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._idle = idle
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._fault: ConnectionFault | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._answer: Answer | None = None
+        #: What has come of a body, and how many bytes that came with it.
+        self._pieces: list[bytes] = []
+        self._queued = 0
+        # The parser calls this for each HTTP chunk: nothing of ours lies between.
+        self.on_body = self._pieces.append
+        #: When something came last, on the loop's clock.
+        self._heard = 0.0
+        self._is_reading = True
+        self._head_length = 0
+        self._has_head = False
+        #: True where the request is one that gets no body.
+        self._is_bare = False
+        self._is_complete = False
+        #: True where the provider is ready for another request.
+        self._is_kept = False
+
+    # --- what the client does --------------------------------------------------------------------
+
+    async def ask(self, method: str, request: bytes) -> Answer:
+        """Send a request and return the answer, as soon as its head is here."""
+        assert self._transport is not None
+        self._stop_timer()
+        answer = self._answer = Answer(self)
+        self._parser = httptools.HttpResponseParser(self)
+        self._head_length = 0
+        self._is_bare = method == "HEAD"
+        self._has_head = self._is_complete = self._is_kept = False
+        self._transport.write(request)
+        self._heard = self._loop.time()
+        self._listen()
+        while not self._has_head:
+            await self._news()
+        return answer
+
+    async def read(self) -> bytes:
+        """Return what has come of the body since, empty at its end."""
+        while not self._pieces:
+            if self._is_complete:
+                return b""
+            await self._news()
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._queued = 0
+        self._read_on()
+        return data
+
+    def is_open(self) -> bool:
+        """Tell whether there is still somebody at the other end."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def is_free(self) -> bool:
+        """Tell whether the answer is complete, and another request may follow."""
+        return self._is_complete and self._is_kept and self.is_open()
+
+    def keep(self) -> None:
+        """Forget the answer, and wait for a while for another request."""
+        self._stop_timer()
+        self._timer = self._loop.call_later(_KEPT, self.close)
+        self._answer = self._parser = None
+        self._pieces.clear()
+        self._queued = 0
+        self._read_on()
+
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        self._stop_timer()
+        self._idle.pop(self, None)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _news(self) -> None:
+        """Wait until something has happened; raises `ConnectionFault` if that was the last."""
+        if self._fault is not None:
+            raise self._fault
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # --- what comes ------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None or self._is_complete:
+            self.close()  # nobody asked for that
+            return
+        self._heard = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._is_kept = False
+        except httptools.HttpParserError:
+            self._fail(Fault.BROKEN, "what came is no HTTP")
+        self._queued += len(data)
+        if self._queued > _LONGEST_QUEUE and self._is_reading and self._transport is not None:
+            self._is_reading = False
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stop_timer()
+        self._idle.pop(self, None)
+        self._transport = None
+        if self._answer is None or self._fault is not None:
+            return
+        why = getattr(error, "strerror", None) or str(error or "")
+        if not self._has_head:
+            self._fail(Fault.DISCONNECTED, why)
+        elif error is None and self._ends_with_the_connection():
+            self._is_complete = True
+        else:
+            self._fail(Fault.BROKEN, why or "the connection was closed")
+        self._wake()
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise ValueError("an answer that nobody asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_length += len(name) + len(value)
+        if self._head_length > _LONGEST_HEAD:
+            raise ValueError(f"a head of more than {_LONGEST_HEAD} bytes")
+        if not self._has_head and self._answer is not None:
+            self._answer.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        assert self._answer is not None
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self._answer.headers.clear()  # the answer is still to come
+            return
+        self._answer.status = status
+        self._has_head = True
+        self._is_kept = self._parser.should_keep_alive()
+        if self._is_bare:
+            self.on_message_complete()
+
+    def on_message_complete(self) -> None:
+        if self._has_head:
+            self._is_complete = True
+            self._stop_timer()
+
+    def _ends_with_the_connection(self) -> bool:
+        assert self._answer is not None
+        framing = (b"content-length", b"transfer-encoding")
+        return not any(name.lower() in framing for name, _ in self._answer.headers)
+
+    # --- what goes wrong -------------------------------------------------------------------------
+
+    def _fail(self, fault: Fault, detail: str = "") -> None:
+        """End the connection; whoever waits for the rest of an answer is told."""
+        if self._is_complete:
+            self._is_kept = False
+        elif self._fault is None:
+            self._fault = ConnectionFault(fault, detail)
+        self.close()
+        self._wake()
+
+    def _listen(self) -> None:
+        """See to it that the provider is not silent for too long."""
+        if self._patience is None:
+            return
+        now = self._loop.time()
+        if not self._is_reading:
+            self._heard = now  # the silence is ours
+        if self._heard + self._patience <= now:
+            self._fail(Fault.SILENT)
+        else:
+            self._timer = self._loop.call_at(self._heard + self._patience, self._listen)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _read_on(self) -> None:
+        if not self._is_reading and self._transport is not None:
+            self._is_reading = True
+            self._heard = self._loop.time()
+            self._transport.resume_reading()
+
+
+def _tls() -> ssl.SSLContext:
+    """Return what verifies a provider: by certifi's authorities, or by the environment's."""
+    is_told = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    context = ssl.create_default_context(cafile=None if is_told else certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context

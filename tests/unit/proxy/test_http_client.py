@@ -1,0 +1,377 @@
+"""HTTP/1.1 as a provider may speak it: framing, connections, what goes wrong, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import ssl
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.failures import Fault
+from proxy.http_client import ConnectionFault, HttpClient
+
+#: Seconds after which something that a test waits for counts as never happening.
+PATIENCE = 5.0
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@asynccontextmanager
+async def provider(serve: Serve) -> AsyncIterator[HttpClient]:
+    """Serve each connection, and yield a client of it, with half a second of patience."""
+
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has left
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(closing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        client = HttpClient(f"http://127.0.0.1:{port}/v1/x", patience=0.5)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield client
+        finally:
+            await client.aclose()
+
+
+def saying(*wires: bytes, then_close: bool = False) -> Serve:
+    """Answer each request of a connection with the next of `wires`, byte by byte."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for wire in wires:
+            await reader.readuntil(b"\r\n\r\n")
+            for byte in wire:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+        if not then_close:
+            await reader.read()
+
+    return serve
+
+
+async def ask(client: HttpClient, method: str = "GET") -> tuple[int, bytes]:
+    """Return status and body."""
+    async with client.request(method, "/", []) as answer:
+        return answer.status, b"".join([data async for data in answer])
+
+
+def answered(*wires: bytes, method: str = "GET", then_close: bool = False) -> tuple[int, bytes]:
+    """Return status and body of the answer that `wires` are."""
+
+    async def run() -> tuple[int, bytes]:
+        async with provider(saying(b"".join(wires), then_close=then_close)) as client:
+            return await ask(client, method)
+
+    return asyncio.run(run())
+
+
+def failed(*wires: bytes, then_close: bool = True) -> Fault:
+    """Return what goes wrong with the answer that `wires` are."""
+    with pytest.raises(ConnectionFault) as caught:
+        answered(*wires, then_close=then_close)
+    return caught.value.fault
+
+
+# --- framing -------------------------------------------------------------------------------------
+
+
+def test_a_body_has_the_length_that_its_head_says() -> None:
+    assert answered(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc") == (200, b"abc")
+
+
+def test_a_body_may_come_in_chunks_with_what_nobody_needs() -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    assert answered(head, b"2;x=y\r\nab\r\n1\r\nc\r\n0\r\ntrailer: z\r\n\r\n") == (200, b"abc")
+
+
+def test_a_body_may_end_with_the_connection() -> None:
+    assert answered(b"HTTP/1.1 200 OK\r\n\r\nabc", then_close=True) == (200, b"abc")
+
+
+@pytest.mark.parametrize("wire", [b"204 No Content\r\n", b"304 No\r\ncontent-length: 7\r\n"])
+def test_some_answers_have_no_body(wire: bytes) -> None:
+    assert answered(b"HTTP/1.1 " + wire + b"\r\n") == (int(wire[:3]), b"")
+
+
+def test_the_answer_to_head_has_no_body() -> None:
+    wire = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"
+
+    assert answered(wire, method="HEAD") == (200, b"")
+
+
+def test_an_answer_may_be_announced() -> None:
+    hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+
+    assert answered(hints, OK) == (200, b"ok")
+
+
+def test_headers_come_as_they_were_sent() -> None:
+    async def run() -> None:
+        wire = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: \xe9\r\nx-empty:\r\ncontent-length: 0\r\n\r\n"
+        async with provider(saying(wire)) as client, client.request("GET", "/", []) as answer:
+            assert answer.headers[:3] == [(b"X-A", b"1"), (b"x-a", b"\xe9"), (b"x-empty", b"")]
+            assert answer.fields["x-a"] == "é"
+
+    asyncio.run(run())
+
+
+def test_a_request_is_what_it_was_asked_to_be() -> None:
+    received = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        received = await reader.readuntil(b"{}")
+        writer.write(OK)
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            headers = [(b"X-A", b"1"), (b"x-a", b"\xe9")]
+            async with client.request("POST", "/v1/x?y", headers, b"{}"):
+                pass
+
+    asyncio.run(run())
+
+    first, host, *rest = received.split(b"\r\n")
+    assert first == b"POST /v1/x?y HTTP/1.1"
+    assert host.startswith(b"Host: 127.0.0.1:")
+    assert rest == [b"X-A: 1", b"x-a: \xe9", b"content-length: 2", b"", b"{}"]
+
+
+# --- connections ---------------------------------------------------------------------------------
+
+
+def connections_of(*wires: bytes, read: bool = True, pause: float = 0.0) -> int:
+    """Return over how many connections two requests go."""
+    count = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        await saying(*wires)(reader, writer)
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            for _ in range(2):
+                async with client.request("GET", "/", []) as answer:
+                    if read:
+                        assert b"".join([data async for data in answer]) == b"ok"
+                await asyncio.sleep(pause)
+
+    asyncio.run(run())
+    return count
+
+
+def test_a_connection_serves_one_request_after_the_other() -> None:
+    assert connections_of(OK, OK) == 1
+
+
+def test_a_connection_that_the_provider_wants_closed_is() -> None:
+    assert connections_of(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")) == 2
+
+
+def test_a_connection_that_closed_meanwhile_is_not_used() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await saying(OK, then_close=True)(reader, writer)
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            assert await ask(client) == (200, b"ok")
+            await asyncio.sleep(0.05)
+            assert await ask(client) == (200, b"ok")
+
+    asyncio.run(run())
+
+
+def test_what_nobody_asked_for_is_in_no_answer() -> None:
+    assert connections_of(OK + OK.replace(b"ok", b"no"), pause=0.05) == 2
+
+
+def test_a_body_that_was_not_read_is_in_no_other_answer() -> None:
+    long = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"
+
+    assert connections_of(long, read=False) == 2
+
+
+def test_requests_at_a_time_have_a_connection_each() -> None:
+    async def run() -> None:
+        async with provider(saying(OK, OK)) as client:
+            answers = await asyncio.gather(*(ask(client) for _ in range(200)))
+            assert answers == [(200, b"ok")] * 200
+            assert len(client._idle) == 200
+            assert await ask(client) == (200, b"ok")
+            assert len(client._idle) == 200
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_is_kept_holds_no_answer() -> None:
+    async def run() -> None:
+        async with provider(saying(OK, OK)) as client:
+            async with client.request("GET", "/", []) as answer:
+                assert [data async for data in answer]
+            ended = weakref.ref(answer)
+            async with client.request("GET", "/", []) as answer:
+                gc.collect()
+                assert ended() is None
+
+    asyncio.run(run())
+
+
+def test_who_leaves_early_closes_the_connection() -> None:
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nsome")
+        await reader.read()
+        left.set()
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            async with client.request("GET", "/", []):
+                assert not left.is_set()
+            await left.wait()
+
+    asyncio.run(run())
+
+
+def test_a_body_is_not_collected_for_who_reads_slowly() -> None:
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while sent < 50_000_000:
+            writer.write(bytes(100_000))
+            await writer.drain()
+            sent += 100_000
+
+    async def run() -> None:
+        async with provider(serve) as client, client.request("GET", "/", []) as answer:
+            await asyncio.sleep(0.7)  # longer than the provider may be silent, but it is not
+            assert sent < 20_000_000
+            assert sum([len(data) async for data in answer]) == 50_000_000
+
+    asyncio.run(run())
+
+
+# --- what goes wrong -----------------------------------------------------------------------------
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
+
+
+@pytest.mark.parametrize(
+    ("wire", "fault"),
+    [
+        (b"", Fault.DISCONNECTED),
+        (b"HTTP/1.1 200 OK\r\ncont", Fault.DISCONNECTED),
+        (b"nonsense\r\n\r\n", Fault.BROKEN),
+        (b"HTTP/1.1 200 OK\r\nx: \x01\r\n\r\n", Fault.BROKEN),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok", Fault.BROKEN),
+        (CHUNKED, Fault.BROKEN),
+        (CHUNKED + b"nonsense\r\n", Fault.BROKEN),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: %b\r\n" % (b"y" * 1000) * 70, Fault.BROKEN),
+    ],
+    ids=["nothing", "no head", "no HTTP", "no header", "length", "chunks", "no chunk", "long head"],
+)
+def test_an_answer_that_is_none_or_not_whole_is_a_fault(wire: bytes, fault: Fault) -> None:
+    assert failed(wire) is fault
+
+
+def test_what_came_before_a_break_comes_before_the_fault() -> None:
+    async def run() -> None:
+        breaking = provider(saying(CHUNKED, then_close=True))
+        async with breaking as client, client.request("GET", "/", []) as answer:
+            await asyncio.sleep(0.1)
+            data = aiter(answer)
+            assert await anext(data) == b"ok"
+            with pytest.raises(ConnectionFault):
+                await anext(data)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n\r\nsome"], ids=["head", "body"])
+def test_a_provider_that_falls_silent_is_given_up(wire: bytes) -> None:
+    start = time.monotonic()
+
+    assert failed(wire, then_close=False) is Fault.SILENT
+    assert 0.4 < time.monotonic() - start < PATIENCE
+
+
+def test_a_provider_that_says_a_little_now_and_then_is_not_silent() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in OK:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)  # 40 bytes take longer than the patience
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            assert await ask(client) == (200, b"ok")
+
+    asyncio.run(run())
+
+
+def connecting_to(url: str) -> ConnectionFault:
+    async def run() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await ask(HttpClient(url))
+
+    with pytest.raises(ConnectionFault) as caught:
+        asyncio.run(run())
+    return caught.value
+
+
+def test_a_host_without_a_name_is_told() -> None:
+    fault = connecting_to("http://nowhere.invalid")
+
+    assert fault.fault is Fault.UNRESOLVED
+    assert "nowhere.invalid" in fault.detail
+
+
+def test_a_port_where_nobody_listens_is_told() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        fault = connecting_to(f"http://127.0.0.1:{port}")
+
+    assert fault.fault is Fault.REFUSED
+    assert fault.detail.startswith(f"Cannot connect to host 127.0.0.1:{port}: ")
+
+
+def test_a_host_without_tls_is_told() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"no TLS\r\n")
+        await reader.read()
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            await ask(HttpClient(f"https://127.0.0.1:{client._port}"))
+
+    with pytest.raises(ConnectionFault) as caught:
+        asyncio.run(run())
+    assert caught.value.fault is Fault.TLS
+
+
+def test_a_connection_verifies_who_is_at_its_other_end() -> None:
+    tls = HttpClient("https://example.com")._tls
+
+    assert tls is not None
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert tls.check_hostname
