@@ -126,10 +126,13 @@ class App:
         if client_request.stream and not compacts:
             ticking = asyncio.create_task(_keep_alive(client, stream, self._settings.keep_alive))
             try:
-                failure = await self._outcome(client, client, stream, translation)
+                try:
+                    failure = await self._outcome(client, client, stream, translation)
+                finally:
+                    ticking.cancel()
+                await _end_stream(client, stream, failure)
             finally:
-                ticking.cancel()
-            await _end_stream(client, stream, failure)
+                record.events = stream.sequence_number
         else:
             failure = await self._outcome(client, None, stream, translation)
             await _send_whole(client, stream, failure, compacts=compacts)

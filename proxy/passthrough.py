@@ -116,5 +116,6 @@ async def _pass_back(answer: Answer, client: Client, tape: Tape | None) -> None:
     async for data in answer:
         if tape is not None:
             tape.receive(data)
+        client.record.events += data.count(b"\n\n")
         await client.send(data, more=True)
     await client.send(b"", more=False)

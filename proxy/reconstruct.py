@@ -106,7 +106,8 @@ class ResponseStream:
         self._calls = Calls()
         self._added = 0
         self._done: dict[int, responses.OutputItem] = {}
-        self._sequence_number = 0
+        #: How many events there were so far: the number of the next.
+        self.sequence_number = 0
         self._outgoing = bytearray()
 
     @property
@@ -336,14 +337,14 @@ class ResponseStream:
                 self._done[event.output_index] = event.item
 
     def _emit(self, event: events.Event) -> None:
-        event.sequence_number = self._sequence_number
-        self._sequence_number += 1
+        event.sequence_number = self.sequence_number
+        self.sequence_number += 1
         self._outgoing += events.framed(event)
 
     def _emit_delta(self, item: OpenItem, text: str) -> None:
         if delta := item.take(text):
-            self._outgoing += item.framed_delta(delta, self._sequence_number)
-            self._sequence_number += 1
+            self._outgoing += item.framed_delta(delta, self.sequence_number)
+            self.sequence_number += 1
 
     def _take(self) -> bytes:
         outgoing = bytes(self._outgoing)
