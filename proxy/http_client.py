@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -123,6 +124,7 @@ class HttpClient:
             connection, _ = self._idle.popitem()
             if connection.is_open():
                 return connection
+            connection.close()
         try:
             async with asyncio.timeout(_CONNECT):
                 return await self._connect()
@@ -215,8 +217,15 @@ class _Connection(asyncio.Protocol):
         return data
 
     def is_open(self) -> bool:
-        """Tell whether there is still somebody at the other end."""
-        return self._transport is not None and not self._transport.is_closing()
+        """Tell whether there is still somebody at the other end, who says nothing unasked.
+
+        That is asked of the system: what it has may not have come here yet.
+        """
+        if self._transport is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def is_free(self) -> bool:
         """Tell whether the answer is complete, and another request may follow."""
@@ -267,8 +276,11 @@ class _Connection(asyncio.Protocol):
             self._fail(Fault.BROKEN, "what came is no HTTP")
         self._queued += len(data)
         if self._queued > _LONGEST_QUEUE and self._is_reading and self._transport is not None:
-            self._is_reading = False
-            self._transport.pause_reading()
+            if self._pieces:
+                self._is_reading = False
+                self._transport.pause_reading()
+            else:  # nobody could read it, and so make place for more
+                self._fail(Fault.BROKEN, f"{self._queued} bytes have nothing of a body in them")
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from proxy.failures import Fault
 from proxy.http_client import ConnectionFault, HttpClient
+from tests.unit.proxy.provider import bare_provider
 
 #: Seconds after which something that a test waits for counts as never happening.
 PATIENCE = 5.0
@@ -196,6 +197,23 @@ def test_a_connection_that_closed_meanwhile_is_not_used() -> None:
     asyncio.run(run())
 
 
+def test_a_connection_that_closed_while_this_program_was_busy_is_not_used() -> None:
+    """Its end has come, but the loop has not seen it yet."""
+
+    async def run(url: str) -> None:
+        client = HttpClient(url)
+        try:
+            assert await ask(client) == (200, b"ok")
+            time.sleep(0.5)  # noqa: ASYNC251 - so that the loop sees nothing
+            assert await ask(client) == (200, b"ok")
+        finally:
+            await client.aclose()
+
+    with bare_provider(OK, b"") as (url, asked):
+        asyncio.run(run(url))
+        assert len(asked) == 2
+
+
 def test_what_nobody_asked_for_is_in_no_answer() -> None:
     assert connections_of(OK + OK.replace(b"ok", b"no"), pause=0.05) == 2
 
@@ -291,6 +309,33 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
 )
 def test_an_answer_that_is_none_or_not_whole_is_a_fault(wire: bytes, fault: Fault) -> None:
     assert failed(wire) is fault
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 200 OK\r\nx: ",
+        b"HTTP/1.1 200 O",
+        CHUNKED + b"2;x=",
+        CHUNKED + b"0\r\nx: ",
+    ],
+    ids=["header", "reason", "chunk extension", "trailer"],
+)
+def test_what_is_no_body_and_has_no_end_is_a_fault(wire: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(wire)
+        while True:
+            writer.write(b"y" * 65536)
+            await writer.drain()
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            with pytest.raises(ConnectionFault) as caught:
+                await ask(client)
+            assert caught.value.fault is Fault.BROKEN
+
+    asyncio.run(run())
 
 
 def test_what_came_before_a_break_comes_before_the_fault() -> None:
