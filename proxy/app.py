@@ -278,7 +278,8 @@ async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) ->
             await asyncio.sleep(seconds)
         else:
             events = stream.keep_alive() if client.started else stream.start()
-            await client.send_events(events, more=True)
+            # It has its number: also where there is no more need of it, it is sent.
+            await asyncio.shield(client.send_events(events, more=True))
 
 
 async def _end_stream(client: Client, stream: ResponseStream, failure: Failure | None) -> None:

@@ -78,6 +78,8 @@ class Client:
         #: What is told of this request when it is over.
         self.record = Record(method=self.method, path=self.path)
         self._ended = False
+        #: Events that were on their way when whoever sent them was cancelled.
+        self._unsent = b""
 
     @property
     def age(self) -> float:
@@ -174,14 +176,23 @@ class Client:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def send_events(self, data: bytes, *, more: bool) -> None:
-        """Send some of an event stream, with its head before the first; after its end, nothing."""
+        """Send some of an event stream, with its head before the first; after its end, nothing.
+
+        What is cancelled while it waits for a client that reads slowly comes before what is next.
+        """
         if self._ended:
             return
         if not self.started:
             await self._start(200, b"text/event-stream; charset=utf-8")
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
         if data or not more:
             self.busy = True
-            await self.send(data, more=more)
+            try:
+                await self.send(data, more=more)
+            except asyncio.CancelledError:
+                self._unsent, self._ended = data, False
+                raise
             self.busy = False
             self.last_sent = asyncio.get_running_loop().time()
 

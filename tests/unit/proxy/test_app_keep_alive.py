@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -139,6 +140,22 @@ def test_a_provider_that_stalls_fails_the_response(provider_url: str, upstream: 
     assert final(events)["error"]["message"] == "The provider fell silent."
     assert items(events) == []
     assert len(upstream.seen) == 1
+
+
+def test_a_client_that_reads_late_misses_nothing(provider_url: str, upstream: Provider) -> None:
+    """The response fails while an event that keeps it alive still waits for the client."""
+    upstream.answer = hold(threading.Event(), says("x" * 12_000_000))
+    settings = Settings(api_key="k", base_url=provider_url, keep_alive=0.05, timeout=0.5)
+
+    with (
+        serving(settings) as client,
+        client.stream("POST", "/v1/responses", json=REQUEST) as response,
+    ):
+        time.sleep(1)
+        events = read(response.read())
+
+    assert "in_progress" in outline(events[-2:])
+    assert final(events)["error"]["message"] == "The provider fell silent."
 
 
 # --- and not otherwise ---------------------------------------------------------------------------

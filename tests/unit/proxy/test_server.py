@@ -81,6 +81,27 @@ def test_a_stream_that_does_not_finish_fails(
     assert left.wait(PATIENCE)
 
 
+def test_what_waits_for_a_slow_client_when_its_stream_is_ended_is_not_lost(
+    upstream: Provider, provider_url: str
+) -> None:
+    going_on = threading.Event()
+    upstream.answer = stream_until(going_on, says("x" * 12_000_000), says("more"))
+
+    with (
+        started(provider_url, PROXY_GRACE="1") as (process, url),
+        httpx.Client(timeout=PATIENCE, trust_env=False) as client,
+        client.stream("POST", f"{url}/responses", json=REQUEST) as answer,
+    ):
+        time.sleep(0.5)  # until the client's buffers are full
+        going_on.set()
+        process.terminate()
+        time.sleep(1.7)
+        events = read(answer.read())
+        process.wait(PATIENCE)
+
+    assert outline(events)[-2:] == ["output_text.delta 0 more", "failed"]
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_an_answer_that_has_not_begun_fails(
     upstream: Provider, provider_url: str, pool: ThreadPoolExecutor, streams: bool
