@@ -41,7 +41,7 @@ _OUTSIDE: Final = re.compile(
     | [\x00-\x1f\x7f]  # the end of a string to some, nothing to others
     | %[0-9A-Fa-f]{2}  # decoded twice, it could be anything
     | [/\\]{2}         # a host, or a segment that is not there
-    | [/\\]\ *\.{1,2}\ *(?:;[^/\\]*)?(?:[/\\]|\Z)  # here, or one up
+    | [/\\]\ *\.\ *(?:\.\ *)?(?:;[^/\\]*)?(?:[/\\]|\Z)  # here, or one up
     """,
     re.VERBOSE,
 )
@@ -62,7 +62,7 @@ class PassThrough:
             case _, "GET" if client.header("upgrade"):
                 # What makes Codex go on over HTTP at once.
                 await client.send_error(426, "There are no WebSockets here: POST, please.")
-            case path, method if _OUTSIDE.search(unquote_to_bytes(client.raw_path)):
+            case path, method if _may_lead_out(client.raw_path):
                 await client.send_error(404, f"There is no {method} {path} here.")
             case _:
                 await client.serve(partial(self._pass, client))
@@ -97,6 +97,16 @@ class PassThrough:
                 raise BrokenOff from error
             failure = Failure.of_fault(error.fault, error.detail, variable=self._variable)
             await client.send_error(502, failure.message)
+
+
+def _may_lead_out(raw_path: bytes) -> bool:
+    """Tell whether some server could look for this path outside of the base path."""
+    path = unquote_to_bytes(raw_path)
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return True  # a dot or a slash in more bytes than it needs is one to some
+    return _OUTSIDE.search(path) is not None
 
 
 def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
