@@ -47,6 +47,7 @@ environment of both:
   PROXY_LOG           on or off: whether anything is logged; default on
   PROXY_LOG_DIR       where; default codex-proxy in the user's state directory
   PROXY_GRACE         seconds that open streams have to finish after SIGTERM; default 10
+  OTEL_EXPORTER_OTLP_ENDPOINT   where OpenTelemetry's spans of requests go, if anywhere
 
 example:
   CEREBRAS_API_KEY=csk-... codex-proxy &

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+import os
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.asgi import BrokenOff, Client, Receive, Scope, Send
 from proxy.guard import Guard
 from proxy.journal import Journal
 from proxy.metrics import CONTENT_TYPE, Metrics
-from proxy.record import Record
 from proxy.settings import Settings
+
+if TYPE_CHECKING:
+    from proxy.telemetry import Telemetry
 
 __all__ = ["Backend", "Shell"]
 
 #: What no backend answers.
 _OWN: Final = ("/health", "/metrics")
+
+#: What says where spans go, in OpenTelemetry's own words.
+_SPANS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 class Backend(Protocol):
@@ -36,12 +43,15 @@ class Shell:
         self._secret = settings.api_key
         self._journal = journal
         self._metrics = Metrics()
+        self._telemetry = _telemetry(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._backend.lifespan(receive, send)
             if self._journal is not None:
                 self._journal.close()
+            if self._telemetry is not None:
+                self._telemetry.close()
             return
         client = Client(scope, receive, send, secret=self._secret)
         if client.path in _OWN:
@@ -58,14 +68,17 @@ class Shell:
             client.record.outcome = broke if isinstance(error, BrokenOff) else "crashed"
             raise
         finally:
-            self._observe(client.record, client.age)
+            self._observe(client)
 
-    def _observe(self, record: Record, age: float) -> None:
-        record.total = age
+    def _observe(self, client: Client) -> None:
+        record = client.record
+        record.total = client.age
         record.outcome = record.outcome or ("completed" if record.status < 400 else "refused")
         self._metrics.end(record)
         if self._journal is not None:
             self._journal.write(record)
+        if self._telemetry is not None:
+            self._telemetry.tell(client)
 
     async def _answer_itself(self, client: Client) -> None:
         """Tell how this proxy is: that is asked often, and neither logged nor counted."""
@@ -78,3 +91,21 @@ class Shell:
         else:
             await client.start(200, [(b"content-type", CONTENT_TYPE)])
             await client.send(self._metrics.told(), more=False)
+
+
+def _telemetry(settings: Settings) -> Telemetry | None:
+    """Return what makes spans, where the environment says where they go."""
+    asked = next((name for name in _SPANS if os.environ.get(name)), None)
+    if asked is None:
+        return None
+    try:
+        from proxy.telemetry import Telemetry  # what most do not need
+    except ModuleNotFoundError as error:
+        print(  # noqa: T201
+            f"codex-proxy: {asked} is set, but there is no {error.name}, so no spans; "
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
+    return Telemetry.of_process(settings)
