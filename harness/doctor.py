@@ -201,6 +201,12 @@ class _Patient:
         variable = f"{self._backend.upper()}_BASE_URL"
         base_url = (self._environment.get(variable) or _BASE_URLS[self._backend]).rstrip("/")
         network = f"look at the network, and at {variable}"
+        # What is wrong with it is not quoted: there may be a login or a key in it.
+        if not base_url.startswith(("http://", "https://")) or set(base_url) & set("@?# "):
+            raise _Wrong(
+                f"{variable} is no http(s) URL of host and path alone",
+                f"unset {variable}, or put {_BASE_URLS[self._backend]} into it",
+            )
         headers = {"authorization": f"Bearer {self._key}"} if self._sends_key else {}
         try:
             host = httpx.URL(base_url).host

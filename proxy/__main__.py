@@ -193,7 +193,8 @@ def _log_directory(environment: Mapping[str, str]) -> Path | None:
 def _base_url(environment: Mapping[str, str], name: str) -> str:
     text = environment.get(name) or ""
     if text and not _is_url(text):
-        raise ValueError(f"{name} is no http(s) URL: {text!r}")
+        # Not quoted: there may be a login in it, or a key that was meant for another variable.
+        raise ValueError(f"{name} is no http(s) URL; it looks like https://api.cerebras.ai/v1")
     if httpx.URL(text).userinfo or "?" in text or "#" in text:
         # Paths are appended to it, and a login would take the client's place.
         raise ValueError(f"{name} has a login, a query or a fragment; it takes host and path alone")
@@ -223,6 +224,8 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
 
 
 def _is_url(text: str) -> bool:
+    if not re.fullmatch(r"[!-~]+", text):  # it goes out as it is
+        return False
     try:
         url = httpx.URL(text)
         return url.scheme in {"http", "https"} and bool(url.host) and (url.port or 0) < 65536

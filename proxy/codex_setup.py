@@ -114,7 +114,7 @@ def _parse(argv: Sequence[str], environment: Mapping[str, str]) -> argparse.Name
     port = environment.get("PROXY_PORT") or str(BACKENDS[arguments.backend].port)
     arguments.url = (arguments.url or f"http://127.0.0.1:{port}").rstrip("/")
     if not re.fullmatch(r"https?://[^\s/?#@\"\\]+(/[^\s?#\"\\]*)?", arguments.url):
-        parser.error(f"--url is no http(s) URL: {arguments.url!r}")
+        parser.error("--url is no http(s) URL like http://127.0.0.1:10001")
     arguments.url = arguments.url.removesuffix("/v1") + "/v1"
     arguments.token = bool(environment.get("PROXY_TOKEN"))
     return arguments

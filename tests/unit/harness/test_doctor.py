@@ -223,6 +223,18 @@ def test_a_key_is_not_sent_in_the_open(machine: Machine) -> None:
     assert "would get the key unencrypted" in machine.check("Provider").said
 
 
+@pytest.mark.parametrize(
+    "url", ["csk-the-key", "https://me:csk-the-key@127.0.0.1", "https://127.0.0.1?a=csk-the-key"]
+)
+def test_an_address_with_a_secret_is_not_quoted(machine: Machine, url: str) -> None:
+    machine.environment["CEREBRAS_BASE_URL"] = url
+
+    check = machine.check("Provider")
+
+    assert check.said == "CEREBRAS_BASE_URL is no http(s) URL of host and path alone"
+    assert "csk-the-key" not in check.mend
+
+
 @pytest.mark.parametrize("key", ["", "ключ", "a\nb"])
 def test_a_key_that_is_none(machine: Machine, key: str) -> None:
     machine.environment["CEREBRAS_API_KEY"] = key

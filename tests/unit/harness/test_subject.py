@@ -26,9 +26,7 @@ def test_a_proxy_that_cannot_start_is_told_with_what_it_said() -> None:
         pass
 
     assert str(raised.value).startswith("the proxy did not start: ")
-    assert "codex-proxy: error: CEREBRAS_BASE_URL is no http(s) URL: 'no URL at all'" in str(
-        raised.value
-    )
+    assert "codex-proxy: error: CEREBRAS_BASE_URL is no http(s) URL; " in str(raised.value)
 
 
 def test_only_the_harness_key_reaches_the_provider(

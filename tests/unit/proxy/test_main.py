@@ -16,6 +16,7 @@ from proxy.settings import BACKENDS, Settings
 
 KEY = "csk-0123456789"
 
+NO_URL = "is no http(s) URL; it looks like https://api.cerebras.ai/v1"
 HOST_AND_PATH = "has a login, a query or a fragment; it takes host and path alone"
 IN_THE_OPEN = "must be https: the key or login would go to"
 NO_BACKEND = "is none; PROXY_BACKEND and --backend take cerebras or chatgpt"
@@ -186,32 +187,47 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         (
             [],
             {"CEREBRAS_BASE_URL": "api.cerebras.ai/v1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'api.cerebras.ai/v1'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "ftp://api.cerebras.ai"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'ftp://api.cerebras.ai'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "https://"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'https://'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "http://[::1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'http://[::1'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "http://xn--/v1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'http://xn--/v1'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
             {"CEREBRAS_BASE_URL": "http://a:65536/v1"},
-            "CEREBRAS_BASE_URL is no http(s) URL: 'http://a:65536/v1'",
+            f"CEREBRAS_BASE_URL {NO_URL}",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "https://user:secret@a:65536/v1"},
+            f"CEREBRAS_BASE_URL {NO_URL}",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": "https://a/v1 HTTP/1.1"},
+            f"CEREBRAS_BASE_URL {NO_URL}",
+        ),
+        (
+            [],
+            {"CEREBRAS_BASE_URL": KEY},
+            f"CEREBRAS_BASE_URL {NO_URL}",
         ),
         (
             [],
@@ -251,7 +267,7 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         (
             ["--backend", "chatgpt"],
             {"CHATGPT_BASE_URL": "chatgpt.com"},
-            "CHATGPT_BASE_URL is no http(s) URL: 'chatgpt.com'",
+            f"CHATGPT_BASE_URL {NO_URL}",
         ),
         (
             [],
@@ -280,6 +296,9 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         "half an address",
         "no name",
         "port",
+        "login and port",
+        "space",
+        "key",
         "query",
         "fragment",
         "login",
