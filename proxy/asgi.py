@@ -125,7 +125,8 @@ class Client:
         elif self.stopped:
             await self._stop()
         else:
-            self.record.outcome = "left"
+            # Nobody leaves an answer that had come to its end.
+            self.record.outcome = self.record.outcome or "left"
 
     async def _stop(self) -> None:
         """End what has no end of its own, so that it does not look complete."""

@@ -11,7 +11,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["LONGEST", "ContentEncodingError", "TooLong", "decoded"]
+__all__ = ["LONGEST", "ContentEncodingError", "TooLong", "beginning", "decoded"]
 
 #: Bytes of a body, also once it is decompressed.
 LONGEST: Final = 64 * 1024 * 1024
@@ -43,6 +43,17 @@ def decoded(body: bytes, content_encoding: str) -> bytes:
     except (zstd.ZstdError, zlib.error) as error:
         raise ContentEncodingError(f"the body is not {encoding}: {error}") from None
     return bytes(plain)
+
+
+def beginning(body: bytes, content_encoding: str, length: int) -> bytes:
+    """Return the first `length` bytes that `body` had before it was compressed, or fewer."""
+    encoding = content_encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body[:length]
+    try:
+        return _decompressor(encoding).decompress(body[:length], length)
+    except (zstd.ZstdError, zlib.error) as error:
+        raise ContentEncodingError(f"the body is not {encoding}: {error}") from None
 
 
 class _Decompressor(Protocol):

@@ -1,6 +1,6 @@
 """The ChatGPT backend: what the client sends goes out as it is, and comes back as it is.
 
-Bodies are neither decoded nor collected, headers neither made up nor merged: the login is the
+Bodies are neither changed nor waited for, headers neither made up nor merged: the login is the
 client's own, and so is what the backend says of it. Only what concerns one connection and not the
 next is left out, and no request leaves the path that it is meant for.
 """
@@ -17,6 +17,7 @@ from proxy.failures import Failure, Fault
 from proxy.guard import TOKEN
 from proxy.http_client import Answer, ConnectionFault, HttpClient
 from proxy.journal import Journal, Tape, taped
+from proxy.overheard import Overheard
 from proxy.settings import BACKENDS, Settings
 
 __all__ = ["PassThrough"]
@@ -85,18 +86,21 @@ class PassThrough:
         target = (urlsplit(url).path or "/") + (
             "?" + client.query.decode("ascii") if client.query else ""
         )
+        overheard = Overheard(client.record)
         try:
             async with self._client.request(client.method, target, headers, body) as answer:
                 if answer.status >= 400:
                     client.record.faults.append(f"http_{answer.status}")
                 with taped(self._journal) as tape:
-                    await _pass_back(answer, client, tape)
+                    await _pass_back(answer, client, tape, overheard)
         except ConnectionFault as error:
             client.record.faults.append(error.fault.name.lower())
             if client.started:
                 raise BrokenOff from error
             failure = Failure.of_fault(error.fault, error.detail, variable=self._variable)
             await client.send_error(502, failure.message)
+        finally:
+            overheard.close(body, client.header("content-encoding"))
 
 
 def _may_lead_out(raw_path: bytes) -> bool:
@@ -117,7 +121,9 @@ def _end_to_end(headers: Headers, also_dropped: frozenset[bytes]) -> Headers:
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-async def _pass_back(answer: Answer, client: Client, tape: Tape | None) -> None:
+async def _pass_back(
+    answer: Answer, client: Client, tape: Tape | None, overheard: Overheard
+) -> None:
     """Send what is answered as it comes; raises `ConnectionFault` for what is no answer."""
     if not 200 <= answer.status < 600:
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
@@ -126,6 +132,6 @@ async def _pass_back(answer: Answer, client: Client, tape: Tape | None) -> None:
     async for data in answer:
         if tape is not None:
             tape.receive(data)
-        client.record.events += data.count(b"\n\n")
+        overheard.receive(data)
         await client.send(data, more=True)
     await client.send(b"", more=False)
