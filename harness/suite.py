@@ -145,7 +145,7 @@ def _judged(played: Replay, subject: Subject) -> dict[str, list[Fault] | str]:
         for exchange in played.exchanges:
             for rule in RULES.values():
                 if rule.needs == "request":
-                    _check(rule, exchange, rows, is_valid=True)
+                    _check(rule, exchange, rows, is_valid=not exchange.invalid)
     if played.misses or not played.exchanges:
         cause = "edge/2" if played.misses else "edge/1"
         seen = [id for id, rule in RULES.items() if rule.needs == "request" and played.exchanges]
@@ -180,7 +180,8 @@ def _check(
             requirement, actual = "an answer can be judged", f"{type(error).__name__}: {error}"
             _add(rows, Fault(rule.id, requirement, "a stream", actual, exchange.where))
         elif not rows[rule.id]:
-            rows[rule.id] = "the events are not valid"
+            what = "request is" if rule.needs == "request" else "events are"
+            rows[rule.id] = f"the {what} not valid"
         return
     for fault in found:
         _add(rows, fault)

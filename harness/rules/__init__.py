@@ -3,8 +3,8 @@
 A rule is data with a check. The check looks at one exchange and yields what violates the rule; it
 never asserts. One file a section; importing this package registers them all.
 
-A rule of a stream takes for granted what the schemas say of its events (where that is not so, it is
-asked all the same, and left out if it stumbles); a rule of a request, what `request/1` says.
+A rule of a stream takes for granted what the schemas say of its events; a rule of a request, what
+`request/1` says. Where that is not so, it is asked all the same, and left out if it stumbles.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ class Exchange:
 
     @property
     def upstream(self) -> Mapping[str, Any] | None:
-        """The last request upstream, where there is one that the provider takes."""
-        return self.asked[-1].body if self.asked and not self.invalid else None
+        """The last request upstream; None where there is none, or it is no object."""
+        body = self.asked[-1].body if self.asked else None
+        return body if isinstance(body, dict) else None
 
     @property
     def body(self) -> Mapping[str, Any]:
@@ -248,7 +249,8 @@ def rule(
 def check(exchange: Exchange, *needs: Needs, valid: bool = True) -> list[Fault]:
     """Return the faults of one exchange, by rule; of all rules, or of those that need this.
 
-    Where its events are not `valid` by their schemas, a rule that stumbles over that is left out.
+    Where its events are not `valid` by their schemas, or the request is not, a rule that stumbles
+    over that is left out.
     """
     chosen = (known for known in RULES.values() if not needs or known.needs in needs)
     found: list[Fault] = []
@@ -256,7 +258,7 @@ def check(exchange: Exchange, *needs: Needs, valid: bool = True) -> list[Fault]:
         try:
             found += known.faults(exchange)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            if valid:
+            if valid and not (known.needs == "request" and exchange.invalid):
                 raise
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Tool", "calls_in", "input_of", "meant", "parts_of", "tools_of"]
+__all__ = ["Tool", "calls_in", "input_of", "meant", "parts_of", "told", "tools_of"]
 
 _KINDS: Final = ("function", "custom", "local_shell")
 
@@ -75,6 +75,14 @@ def parts_of(content: object) -> list[str]:
     parts = (part for part in content if isinstance(part, dict))
     texts = (part.get("text", part.get("refusal")) for part in parts)
     return [text for text in texts if isinstance(text, str)]
+
+
+def told(message: Mapping[str, Any]) -> str:
+    """Return the text of a message of Chat Completions, which may be a string or a list of parts.
+
+    Cerebras takes strings alone; that is for `request/1` to say.
+    """
+    return "".join(parts_of(message.get("content")))
 
 
 def calls_in(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.rules import Exchange, Violation, rule
-from harness.rules.asked import input_of
+from harness.rules.asked import input_of, told
 
 
 @rule(
@@ -45,7 +45,7 @@ def comes_back(exchange: Exchange) -> Iterator[Violation]:
     items = [item for item in input_of(exchange.body) if item["type"] == "compaction"]
     if not (items and exchange.upstream and exchange.summaries):
         return
-    told = "\n".join(str(message.get("content")) for message in exchange.upstream["messages"])
+    texts = "\n".join(map(told, exchange.upstream["messages"]))
     for summary in exchange.summaries[-1:]:
-        if summary not in told:
+        if summary not in texts:
             yield Violation(f"a message with {summary[:80]!r}", "none")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
 from harness.rules import Exchange, Violation, rule
-from harness.rules.asked import Tool, input_of, meant, parts_of, tools_of
+from harness.rules.asked import Tool, input_of, meant, parts_of, told, tools_of
 from harness.rules.stream import CALLS
 
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
@@ -57,8 +58,8 @@ def instructions_come_first(exchange: Exchange) -> Iterator[Violation]:
     instructions, messages = exchange.body.get("instructions"), _messages(exchange)
     if instructions and messages:
         first = messages[0]
-        if first["role"] not in _ROLES["system"] or instructions not in str(first["content"]):
-            actual = f"{first['role']}: {str(first.get('content'))[:80]!r}"
+        if first["role"] not in _ROLES["system"] or instructions not in told(first):
+            actual = f"{first['role']}: {told(first)[:80]!r}"
             yield Violation(f"system: {instructions[:80]!r}", actual)
 
 
@@ -97,10 +98,10 @@ def roles_are_kept(exchange: Exchange) -> Iterator[Violation]:
 )
 def nothing_is_doubled(exchange: Exchange) -> Iterator[Violation]:
     said = Counter("".join(parts_of(item.get("content"))) for item in _said(exchange))
-    told = Counter(str(message.get("content")) for message in _messages(exchange))
+    sent = Counter(map(told, _messages(exchange)))
     for text, count in said.items():
-        if text and told[text] > count:
-            yield Violation(f"{text[:80]!r}, {count} times", f"{told[text]} times")
+        if text and sent[text] > count:
+            yield Violation(f"{text[:80]!r}, {count} times", f"{sent[text]} times")
 
 
 @rule(
@@ -112,13 +113,13 @@ def nothing_is_doubled(exchange: Exchange) -> Iterator[Violation]:
 )
 def calls_go_back(exchange: Exchange) -> Iterator[Violation]:
     tools = tools_of(exchange.body)
-    told = {call["id"]: call["function"] for call in _calls(exchange)}
+    called = {call["id"]: call["function"] for call in _calls(exchange)}
     for item in input_of(exchange.body) if exchange.upstream else ():
         if item["type"] in CALLS and item.get("call_id"):
-            function = told.get(item["call_id"])
+            function = called.get(item["call_id"])
             expected = f"{item['call_id']}: {item.get('name')} {item.get('arguments') or ''}"[:160]
             if function is None:
-                yield Violation(expected, f"{sorted(told)}")
+                yield Violation(expected, f"{sorted(called)}")
             elif not _is_same(function, item, tools):
                 yield Violation(expected, f"{function['name']} {function['arguments']}"[:160])
 
@@ -131,7 +132,7 @@ def calls_go_back(exchange: Exchange) -> Iterator[Violation]:
     needs="request",
 )
 def results_go_back(exchange: Exchange) -> Iterator[Violation]:
-    results = {m["tool_call_id"]: str(m["content"]) for m in _messages(exchange) if _is_tool(m)}
+    results = {m["tool_call_id"]: told(m) for m in _messages(exchange) if _is_tool(m)}
     called = {item.get("call_id") for item in input_of(exchange.body) if item["type"] in CALLS}
     for item in input_of(exchange.body) if exchange.upstream else ():
         if item["type"] in _OUTPUTS and item["call_id"] in called:
@@ -186,7 +187,7 @@ def _found(exchange: Exchange) -> Iterator[tuple[str, str, dict[str, Any] | None
             found: dict[str, Any] | None = None
             begin = start
             for place in range(number, len(messages)):
-                at = str(messages[place].get("content") or "").find(text, begin)
+                at = told(messages[place]).find(text, begin)
                 if at >= 0:
                     found, number, start = messages[place], place, at + len(text)
                     break
@@ -201,7 +202,15 @@ def _is_same(function: Mapping[str, str], item: Mapping[str, Any], tools: list[T
     # the argument of a function.
     same_name = "name" not in item or tool is None or name == item["name"]
     arguments = item.get("arguments", function["arguments"])
-    return bool(same_name and arguments == function["arguments"])
+    return bool(same_name and _parsed(arguments) == _parsed(function["arguments"]))
+
+
+def _parsed(arguments: str) -> Any:
+    """Return what the arguments say, however spaced; as they are where they are no JSON."""
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _is_tool(message: Mapping[str, Any]) -> bool:
@@ -215,5 +224,5 @@ def _is_the_models(item: Mapping[str, Any]) -> bool:
 def _says(message: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     """Tell whether a message upstream has what `item` says, or calls."""
     if item["type"] == "message":
-        return all(text in str(message.get("content")) for text in parts_of(item.get("content")))
+        return all(text in told(message) for text in parts_of(item.get("content")))
     return any(call["id"] == item.get("call_id") for call in message.get("tool_calls") or ())

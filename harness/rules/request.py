@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from harness.rules import Exchange, Violation, rule
-from harness.rules.asked import meant, tools_of
+from harness.rules.asked import meant, told, tools_of
 
 #: Headers that are between Codex and OpenAI.
 _PRIVATE: Final = re.compile(
@@ -140,12 +140,12 @@ def format_is_told(exchange: Exchange) -> Iterator[Violation]:
     if not (exchange.upstream and isinstance(format, dict) and format.get("schema")):
         return
     demanded = (exchange.upstream.get("response_format") or {}).get("json_schema") or {}
-    told = "\n".join(str(message.get("content")) for message in exchange.upstream["messages"])
+    texts = "\n".join(map(told, exchange.upstream["messages"]))
     spellings = [
         json.dumps(format["schema"], ensure_ascii=False, separators=separators)
         for separators in ((", ", ": "), (",", ":"))
     ]
-    if demanded.get("schema") != format["schema"] and not any(one in told for one in spellings):
+    if demanded.get("schema") != format["schema"] and not any(one in texts for one in spellings):
         yield Violation(f"the schema {_short(format['schema'])}", "neither demanded nor told")
 
 

@@ -278,6 +278,11 @@ def _each_message(of: str, **changes: object) -> UpstreamMutation:
     return _messages(spoil)
 
 
+def _in_parts(messages: list[Data]) -> None:
+    for message in messages:
+        message["content"] = [{"type": "text", "text": message["content"]}]
+
+
 def _without_arguments(messages: list[Data]) -> None:
     for message in messages:
         for call in message.get("tool_calls", ()):
@@ -321,24 +326,27 @@ def _of_function(tool: Data, **changes: object) -> Data:
 _ORPHAN = {"role": "tool", "tool_call_id": "nobodys", "content": "done"}
 
 #: What the provider would reject, each by a clause of its own in the schema.
-REJECTED: dict[str, tuple[str, UpstreamMutation]] = {
-    "unknown property": ("hello", UpstreamMutation(lambda body: body.update(store=False))),
-    "both limits": ("hello", UpstreamMutation(lambda body: body.update(max_tokens=4096))),
+REJECTED: dict[str, tuple[str, UpstreamMutation, set[str]]] = {
+    "unknown property": ("hello", UpstreamMutation(lambda body: body.update(store=False)), set()),
+    "both limits": ("hello", UpstreamMutation(lambda body: body.update(max_tokens=4096)), set()),
     "long name": (
         "hello",
         _tools(lambda tools: tools.__setitem__(0, _of_function(tools[0], name="n" * 65))),
+        {"request/2", "request/4"},
     ),
     "some tools strict": (
         "hello",
         _tools(lambda tools: tools.__setitem__(0, _of_function(tools[0], strict=True))),
+        set(),
     ),
-    "developer": ("hello", _each_message("system", role="developer")),
-    "reasoning_content": ("parallel-calls", _each_message("assistant", reasoning_content="Hm")),
-    "refusal": ("parallel-calls", _each_message("assistant", refusal=None)),
-    "content in parts": (
-        "hello",
-        _each_message("user", content=[{"type": "text", "text": "say hello world"}]),
+    "developer": ("hello", _each_message("system", role="developer"), set()),
+    "reasoning_content": (
+        "parallel-calls",
+        _each_message("assistant", reasoning_content="Hm"),
+        set(),
     ),
+    "refusal": ("parallel-calls", _each_message("assistant", refusal=None), set()),
+    "content in parts": ("hello", _messages(_in_parts), set()),
 }
 
 _FUNCTION_CALL = "function_call"
@@ -558,8 +566,8 @@ def test_the_rule_catches_its_mutant(
 def test_what_the_provider_would_reject_is_caught(
     kind: str, provider: Provider, upstream_mutant: UpstreamMutant, spoilt_upstream: OwnProxy
 ) -> None:
-    cassette, upstream_mutant.mutation = REJECTED[kind]
-    assert _caught(cassette, provider, spoilt_upstream.url) == {"request/1"}
+    cassette, upstream_mutant.mutation, follows = REJECTED[kind]
+    assert _caught(cassette, provider, spoilt_upstream.url) == {"request/1", *follows}
 
 
 @pytest.mark.parametrize("cassette", ["hello", "whole-calls", "parallel-calls"])

@@ -43,8 +43,30 @@ def test_a_conversation_that_is_told_whole_has_no_faults() -> None:
     assert caught([PROMPT, REASONING, CALL, OUTPUT], [ASKED, CALLED, RESULT]) == []
 
 
-def test_a_request_that_the_provider_rejects_is_asked_nothing_else() -> None:
-    assert caught([PROMPT], [{"role": "user", "content": None}]) == ["request/1"]
+def test_a_request_that_the_provider_rejects_is_asked_all_that_it_can_be() -> None:
+    parts = [{"type": "text", "text": "Go"}]
+    assert caught([PROMPT], [{"role": "user", "content": parts}]) == ["request/1"]
+    assert caught([PROMPT], [{"role": "user", "content": None}]) == ["conversation/3", "request/1"]
+    assert set(caught([PROMPT], [], {"messages": ["Go"]})) == {"request/1"}
+
+
+def test_reasoning_under_a_name_that_the_provider_rejects_is_lost() -> None:
+    lost = {**CALLED, "reasoning_content": CALLED["reasoning"]}
+    del lost["reasoning"]
+
+    found = caught([PROMPT, REASONING, CALL, OUTPUT], [ASKED, lost, RESULT])
+
+    assert found == ["conversation/8", "request/1"]
+
+
+def test_instructions_are_told_beside_a_developer_message() -> None:
+    developer = {**PROMPT, "role": "developer", "content": "Be brief."}
+    unknown: Json = {"stream_options": {}}
+    told = {"role": "system", "content": "Be brief."}
+
+    found = caught([developer, PROMPT], [told, ASKED], unknown, instructions="Be kind.")
+
+    assert found == ["conversation/2", "request/1"]
 
 
 # --- the conversation ----------------------------------------------------------------------------
@@ -105,6 +127,19 @@ def test_reasoning_on_another_message_is_a_fault() -> None:
     found = caught([PROMPT, REASONING, CALL, OUTPUT], [ASKED, plain, RESULT, other])
 
     assert found == ["conversation/8"]
+
+
+def test_arguments_may_be_spaced_in_another_way() -> None:
+    def called(arguments: str) -> Json:
+        function = {"name": "f", "arguments": arguments}
+        return {**CALLED, "tool_calls": [{**CALLED["tool_calls"][0], "function": function}]}
+
+    call = {**CALL, "arguments": '{"n":1}'}
+    given = [PROMPT, REASONING, call, OUTPUT]
+
+    assert caught(given, [ASKED, called('{"n": 1}'), RESULT]) == []
+    assert caught(given, [ASKED, called('{"n": 2}'), RESULT]) == ["conversation/6"]
+    assert caught(given, [ASKED, called('{"n":'), RESULT]) == ["conversation/6"]
 
 
 def test_the_output_of_a_tool_may_be_a_list() -> None:
