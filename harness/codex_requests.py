@@ -23,6 +23,7 @@ __all__ = ["Conversation", "begin"]
 Item = dict[str, Any]
 
 _INSTRUCTIONS: Final = "You are a coding agent. Use the tools to do what is asked, then say so."
+_PERMISSIONS: Final = "Files below /tmp may be written."
 _ENVIRONMENT: Final = "<environment_context>\n  <cwd>/tmp</cwd>\n</environment_context>"
 
 
@@ -125,15 +126,49 @@ class _Codex045(Conversation):
 
     def _history(self, items: list[Item], calls: dict[str, Call]) -> Iterator[Item]:
         for item in items:
-            if item["type"] == "reasoning":
-                yield _reasoning(item)
-            elif item["type"] == "message":
-                parts = [{"type": "output_text", "text": part["text"]} for part in item["content"]]
-                yield {"type": "message", "role": "assistant", "content": parts}
-            elif item["type"] in _CALLS:
-                names = ("type", "name", "arguments", "input", "call_id")
-                yield {name: item[name] for name in names if name in item}
+            yield _without_id(item)
+            if item["type"] in _CALLS:
                 yield _output(item, _shell_output(calls[item["call_id"]], item["name"]))
+
+
+class _Codex121(Conversation):
+    """Instructions beside the input and developer messages in it, no ids, outputs after all calls.
+
+    So do all versions from 0.98 to 0.144.
+    """
+
+    USER_AGENT = "codex_exec/0.121.0 (Linux; x86_64) unknown (codex_exec; 0.121.0)"
+    _TOOLS = ("exec_command", "write_stdin", "update_plan", "apply_patch_freeform", "view_image")
+
+    def _opening(self) -> list[Item]:
+        return [
+            _message("developer", _PERMISSIONS, "There are no skills."),
+            _message("user", _ENVIRONMENT),
+        ]
+
+    def _said(self, prompt: str) -> Item:
+        return _message("user", prompt)
+
+    def _request(self, items: list[Item]) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "instructions": _INSTRUCTIONS,
+            "input": items,
+            "tools": self._tools,
+            "tool_choice": "auto",
+            "parallel_tool_calls": False,
+            "reasoning": {"effort": "medium", "summary": "auto"},
+            "store": False,
+            "stream": True,
+            "include": ["reasoning.encrypted_content"],
+            "prompt_cache_key": self._key,
+        }
+
+    def _history(self, items: list[Item], calls: dict[str, Call]) -> Iterator[Item]:
+        yield from map(_without_id, items)
+        for item in items:
+            if item["type"] in _CALLS:
+                yield _output(item, _terminal_output(calls[item["call_id"]], item["name"]))
 
 
 class _Codex163(Conversation):
@@ -145,7 +180,7 @@ class _Codex163(Conversation):
     def _opening(self) -> list[Item]:
         return [
             self._with_id(_message("developer", _INSTRUCTIONS), 0),
-            self._with_id(_message("developer", "Files below /tmp may be written."), 1),
+            self._with_id(_message("developer", _PERMISSIONS), 1),
             self._with_id(_message("user", _ENVIRONMENT), 2),
         ]
 
@@ -207,7 +242,11 @@ _ECHOED: Final = (
     "content",
 )
 
-_CLIENTS: Final = {"codex-0.45": _Codex045, "codex-0.163": _Codex163}
+_CLIENTS: Final[dict[str, type[Conversation]]] = {
+    "codex-0.45": _Codex045,
+    "codex-0.121": _Codex121,
+    "codex-0.163": _Codex163,
+}
 
 
 def begin(scenario: Scenario, *, model: str = "gpt-oss-120b") -> Conversation:
@@ -218,12 +257,23 @@ def begin(scenario: Scenario, *, model: str = "gpt-oss-120b") -> Conversation:
 # --- items ---------------------------------------------------------------------------------------
 
 
-def _message(role: str, text: str) -> Item:
+def _message(role: str, *texts: str) -> Item:
     return {
         "type": "message",
         "role": role,
-        "content": [{"type": "input_text", "text": text}],
+        "content": [{"type": "input_text", "text": text} for text in texts],
     }
+
+
+def _without_id(item: Item) -> Item:
+    """Return an item of the model's as a version without ids sends it back."""
+    if item["type"] == "reasoning":
+        return _reasoning(item)
+    if item["type"] == "message":
+        parts = [{"type": "output_text", "text": part["text"]} for part in item["content"]]
+        return {"type": "message", "role": "assistant", "content": parts}
+    names = ("type", "name", "arguments", "input", "call_id")
+    return {name: item[name] for name in names if name in item}
 
 
 def _reasoning(item: Item) -> Item:

@@ -99,12 +99,13 @@ class ChatStream:
 
     @property
     def headers(self) -> dict[str, str]:
+        taken = self._turn.usage.prompt_tokens if self._turn.usage else 0
         return {
             "content-type": "text/event-stream; charset=utf-8",
             "x-ratelimit-limit-requests-day": "144000",
             "x-ratelimit-limit-tokens-minute": "1000000",
             "x-ratelimit-remaining-requests-day": "143999",
-            "x-ratelimit-remaining-tokens-minute": str(1000000 - self._turn.usage.prompt_tokens),
+            "x-ratelimit-remaining-tokens-minute": str(1000000 - taken),
             "x-ratelimit-reset-requests-day": "33011.382867",
             "x-ratelimit-reset-tokens-minute": "11.382867",
             "inference-id": self._id,
@@ -120,10 +121,10 @@ class ChatStream:
             yield due, self._chunk({"delta": delta})
 
     def finish(self) -> tuple[float, bytes]:
-        timing = self._turn.timing
+        timing, usage = self._turn.timing, self._turn.usage
         last = self._chunk(
             {"delta": {}, "finish_reason": self._turn.finish_reason},
-            usage=_usage(self._turn.usage, self._dialect),
+            **({"usage": _usage(usage, self._dialect)} if usage else {}),
             time_info=_time_info(self._turn, self._created, self._dialect),
         )
         done = b"data: [DONE]\n\n" if self._dialect == "2026-05" else b""

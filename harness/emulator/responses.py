@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from harness.emulator.dialect import pieces
-from harness.scenarios import Call, Turn
+from harness.scenarios import Call, Turn, Usage
 
 __all__ = ["ResponseStream", "blob", "call_id"]
 
@@ -101,7 +101,7 @@ class ResponseStream:
             # Whatever there was: a client takes its items from the events that end them.
             "output": [],
             "service_tier": "default",
-            "usage": _usage(self._turn),
+            "usage": _usage(self._turn.usage) if self._turn.usage else None,
         }
         timing = self._turn.timing
         event = self._event(f"response.{status}", {"response": {**self._response, **more}})
@@ -308,8 +308,7 @@ def _tool(tool: Json) -> Json:
     return _ordered(tool)
 
 
-def _usage(turn: Turn) -> Json:
-    usage = turn.usage
+def _usage(usage: Usage) -> Json:
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens},

@@ -94,7 +94,8 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True):
 class Turn(msgspec.Struct, forbid_unknown_fields=True):
     """One answer of the model, and what goes wrong with it."""
 
-    usage: Usage = Usage(0, 0)
+    #: None: the provider does not tell it. Cerebras always does; others do where they are asked to.
+    usage: Usage | None = Usage(0, 0)
     timing: Timing = Timing(0, 0, 0, 0)
     reasoning: str = ""
     #: In how many chunks the reasoning comes; by default one a word.
@@ -138,7 +139,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
 
     title: str
     #: Whose requests these are, by shape: see `harness/codex_requests.py`.
-    client: Literal["codex-0.45", "codex-0.163"]
+    client: Literal["codex-0.45", "codex-0.121", "codex-0.163"]
     prompt: str
     turns: list[Turn]
     #: The paths of a proxy that it exercises, for who looks for one.
@@ -158,7 +159,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     @property
     def fails(self) -> bool:
         """Whether something goes wrong that no live provider does when asked to."""
-        return any(turn.fails or turn.refusal is not None for turn in self.turns)
+        return any(turn.fails or turn.refusal or turn.usage is None for turn in self.turns)
 
 
 def _lines(size: int) -> str:

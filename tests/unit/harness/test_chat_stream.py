@@ -138,6 +138,7 @@ def test_a_recording_says_what_its_scenario_says(name: str) -> None:
             assert told == SaidCall(call.id, name, arguments)
         assert said.finish_reason == turn.finish_reason
         assert said.usage is not None
+        assert turn.usage is not None
         assert said.usage["prompt_tokens"] == turn.usage.prompt_tokens
         assert said.usage["completion_tokens"] == turn.usage.completion_tokens
         assert not said.broken

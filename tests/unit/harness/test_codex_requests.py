@@ -1,6 +1,6 @@
 """The scripted client sends what the real CLI of each version was seen to send.
 
-Keys and their order are facts about Codex 0.45.0 and 0.163.0, observed on the wire.
+Keys and their order are facts about Codex 0.45.0, 0.121.0 and 0.163.0, observed on the wire.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from harness.scenarios import Call
 from harness.schema import check
 from tests.unit.harness.handmade import Json, done, scenario, turn
 
-Client = Literal["codex-0.45", "codex-0.163"]
+Client = Literal["codex-0.45", "codex-0.121", "codex-0.163"]
 
 OLD: Client = "codex-0.45"
+MIDDLE: Client = "codex-0.121"
 NEW: Client = "codex-0.163"
 
 ONE = Call(id="a1", name="f", arguments={"n": 1}, output="one\n")
@@ -167,6 +168,44 @@ def test_0_45_keeps_the_order_of_keys() -> None:
     ]
 
 
+# --- Codex 0.121 ---------------------------------------------------------------------------------
+
+
+def test_0_121_sends_instructions_and_a_developer_message_of_two_parts() -> None:
+    request = conversation(MIDDLE).request()
+
+    assert list(request) == list(conversation(OLD).request())
+    assert request["reasoning"] == {"effort": "medium", "summary": "auto"}
+    assert request["include"] == ["reasoning.encrypted_content"]
+    developer, environment, prompt = request["input"]
+    assert list(developer) == list(environment) == list(prompt) == ["type", "role", "content"]
+    assert (developer["role"], len(developer["content"])) == ("developer", 2)
+    assert request["instructions"] not in json.dumps(request["input"])
+    assert environment["content"][0]["text"].startswith("<environment_context>\n  <cwd>")
+    assert prompt["content"] == [{"type": "input_text", "text": "say hello"}]
+
+
+def test_0_121_offers_a_custom_tool_and_no_namespaces() -> None:
+    tools = conversation(MIDDLE).request()["tools"]
+
+    assert [(tool["type"], tool["name"]) for tool in tools] == [
+        ("function", "exec_command"),
+        ("function", "write_stdin"),
+        ("function", "update_plan"),
+        ("custom", "apply_patch"),
+        ("function", "view_image"),
+    ]
+
+
+def test_0_121_answers_after_all_calls_and_sends_no_ids() -> None:
+    *said, output_one, output_two = after_two_calls(MIDDLE)
+
+    assert said == [item for item in after_two_calls(OLD) if "output" not in item]
+    assert (output_one["call_id"], output_two["call_id"]) == ("a1", "b2")
+    assert list(output_one) == ["type", "call_id", "output"]
+    assert output_one["output"].startswith("Chunk ID: ")
+
+
 # --- Codex 0.163 ---------------------------------------------------------------------------------
 
 
@@ -251,10 +290,10 @@ def test_0_163_tells_what_a_command_printed_in_lines() -> None:
     assert "Process exited with code 3\n" in two["output"]
 
 
-# --- both ----------------------------------------------------------------------------------------
+# --- all -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_reasoning_that_was_encrypted_or_given_as_text_goes_back(client: Client) -> None:
     content = [{"type": "reasoning_text", "text": "Hm"}]
     item = {**REASONING, "content": content, "encrypted_content": "ENC"}
@@ -266,7 +305,7 @@ def test_reasoning_that_was_encrypted_or_given_as_text_goes_back(client: Client)
     assert (last["content"], last["encrypted_content"]) == (content, "ENC")
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_a_call_is_answered_by_its_place_whatever_its_id(client: Client) -> None:
     # A live model makes up its own ids.
     live = called(Call(id="live9", name="f", arguments={}), "fc_1")
@@ -279,7 +318,7 @@ def test_a_call_is_answered_by_its_place_whatever_its_id(client: Client) -> None
     assert "one" in output["output"]
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_a_call_that_no_script_foresaw_is_answered_with_nothing(client: Client) -> None:
     more = [called(Call(id=str(n), name="f", arguments={}), f"fc_{n}") for n in range(3)]
     talk = conversation(client)
@@ -292,13 +331,13 @@ def test_a_call_that_no_script_foresaw_is_answered_with_nothing(client: Client) 
     assert "two" not in outputs[2]["output"]
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_there_is_another_turn_where_something_was_called(client: Client) -> None:
     assert conversation(client).take(done(REASONING, called(ONE, "fc_1")))
     assert not conversation(client).take(done(REASONING, MESSAGE))
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_only_what_is_done_is_entered(client: Client) -> None:
     talk = conversation(client)
     before = talk.request()
@@ -308,7 +347,7 @@ def test_only_what_is_done_is_entered(client: Client) -> None:
     assert talk.request() == before
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_a_request_is_not_changed_by_what_comes_after_it(client: Client) -> None:
     talk = conversation(client)
     request = talk.request()
@@ -324,7 +363,7 @@ def test_a_request_is_the_same_in_every_recording(name: str) -> None:
     assert begin(scenarios.load(name)).request() == begin(scenarios.load(name)).request()
 
 
-@pytest.mark.parametrize("client", [OLD, NEW])
+@pytest.mark.parametrize("client", [OLD, MIDDLE, NEW])
 def test_requests_of_both_turns_are_valid(client: Client) -> None:
     talk = conversation(client)
 

@@ -18,7 +18,7 @@ from harness.emulator import Emulator
 from harness.emulator.cerebras import deltas
 from harness.scenarios import Call, Turn
 from harness.schema import check
-from tests.unit.harness.emulated import ASKED, CALLING, ONE, Answered, ask, play
+from tests.unit.harness.emulated import ASKED, CALLING, KEY, ONE, Answered, ask, play
 from tests.unit.harness.handmade import Json, scenario, turn
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -100,6 +100,14 @@ def test_a_delta_has_one_kind_of_thing_and_the_kinds_come_in_order(emulator: Emu
     kinds = [kind for kind, _ in itertools.groupby(next(iter(delta)) for delta in found[:-1])]
     assert kinds == ["role", "reasoning", "content", "tool_calls"]
     assert found[-1] == {}
+
+
+def test_a_provider_need_not_tell_its_usage() -> None:
+    with Emulator(scenario(Turn(text="Hello", usage=None)), api_key=KEY) as emulator:
+        *most, last = ask(emulator.url).chunks
+
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert not any("usage" in chunk for chunk in [*most, last])
 
 
 def test_the_last_chunk_has_usage_and_times(emulator: Emulator) -> None:

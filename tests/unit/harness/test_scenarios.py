@@ -51,6 +51,7 @@ def test_what_is_not_said_has_a_default() -> None:
     assert scenario.dialect == "2026-05"
     (only,) = scenario.turns
     assert (only.reasoning, only.text, only.calls) == ("", "", [])
+    assert only.usage is not None
     assert (only.usage.cached_tokens, only.usage.reasoning_tokens) == (0, 0)
 
 
