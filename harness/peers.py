@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from harness import with_parent
 from harness.errors import HarnessError
 
 __all__ = ["PEERS", "Peer", "PeerFailed", "Place", "install", "running"]
@@ -22,6 +24,7 @@ __all__ = ["PEERS", "Peer", "PeerFailed", "Place", "install", "running"]
 #: Seconds: LiteLLM takes ten to be ready where there is nothing else to do.
 _START: Final = 120.0
 _INSTALL: Final = 900.0
+_END: Final = 10.0
 
 
 class PeerFailed(HarnessError):
@@ -162,11 +165,13 @@ def running(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     program, *arguments = peer.command(Place(home, port, provider, models))
+    if not (programs / program).is_file():
+        raise PeerFailed(f"{peer.name} cannot be started: {programs / program} is not there")
     log = folder / f"{peer.name}.log"
     with log.open("wb") as said:
         try:
             process = subprocess.Popen(
-                [programs / program, *arguments],
+                [*with_parent.program(str(programs / program)), *arguments],
                 cwd=home,
                 # Nothing of the person who runs this: neither keys nor settings.
                 env={
@@ -200,10 +205,16 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], peer: Peer, log: Path
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and those that it started."""
-    for end in (15, 9):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, end)
+    """End a process, and those that it started; at once where that is interrupted."""
+    try:
+        _end(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-            return
+            process.wait(timeout=_END)
+    finally:
+        _end(process, signal.SIGKILL)
+        process.wait()
+
+
+def _end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

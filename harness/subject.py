@@ -13,21 +13,12 @@ from typing import Final, Self
 
 import httpx
 
+from harness import with_parent
 from harness.errors import HarnessError
 from harness.provider import Provider
 from harness.scenarios import Backend
 
 __all__ = ["OwnProxies", "OwnProxy", "SubjectFailed"]
-
-#: Runs the proxy, which has a key, so that the kernel ends it when whoever started it is gone.
-_WITH_PARENT: Final = """\
-import ctypes, os, runpy, signal, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() != int(sys.argv.pop(1)):
-    sys.exit(1)  # it was gone before
-runpy.run_module("proxy", run_name="__main__", alter_sys=True)
-"""
 
 #: Seconds that the proxy has from its start to its first healthy answer.
 _START: Final = 15.0
@@ -35,12 +26,6 @@ _START: Final = 15.0
 
 class SubjectFailed(HarnessError):
     """The proxy could not be started; the message has what it said."""
-
-
-def _run_proxy() -> list[str]:
-    if sys.platform != "linux":
-        return ["-m", "proxy"]
-    return ["-c", _WITH_PARENT, str(os.getpid())]
 
 
 class OwnProxy:
@@ -78,8 +63,8 @@ class OwnProxy:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            # -P: whatever is called proxy.py here.
-            [sys.executable, "-P", *_run_proxy()],
+            # -P: whatever is called proxy.py here. It has a key: it must not outlive this process.
+            [sys.executable, "-P", *with_parent.module("proxy")],
             env=self._environment,
             stderr=subprocess.PIPE,
             text=True,
