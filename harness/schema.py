@@ -6,14 +6,11 @@ One `oneOf` over all events would be fifty times slower and name a wrong branch 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
-
 from harness.data import SCHEMAS
+from harness.schema_validator import Schema, read_schemas
 
 __all__ = ["SchemaFault", "check", "check_event", "event_types"]
 
@@ -32,7 +29,7 @@ def check(instance: object, name: str, *, at: str = "$") -> list[SchemaFault]:
     """Return what the schema `name` (a path below `schemas/`) says of `instance`, by path."""
     faults = (
         SchemaFault(at + error.json_path.removeprefix("$"), error.message)
-        for error in _validator(name).iter_errors(instance)
+        for error in _schemas()[name].errors(instance)
     )
     return sorted(faults)
 
@@ -78,25 +75,11 @@ def _parts(item: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, 
 
 def _check_typed(instance: Mapping[str, Any], folder: str, path: str) -> list[SchemaFault]:
     name = f"responses/{folder}/{instance.get('type')}.json"
-    if name not in _registry():
+    if name not in _schemas():
         return [SchemaFault(f"{path}.type", f"{instance.get('type')!r} is not known in {folder}")]
     return check(instance, name, at=path)
 
 
 @functools.cache
-def _registry() -> dict[str, dict[str, Any]]:
-    return {
-        file.relative_to(SCHEMAS).as_posix(): json.loads(file.read_text(encoding="utf-8"))
-        for file in SCHEMAS.rglob("*.json")
-    }
-
-
-@functools.cache
-def _resources() -> Registry[Any]:
-    resources = (Resource.from_contents(schema) for schema in _registry().values())
-    return Registry().with_resources((resource.id() or "", resource) for resource in resources)
-
-
-@functools.cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(_registry()[name], registry=_resources())
+def _schemas() -> dict[str, Schema]:
+    return read_schemas(SCHEMAS)

@@ -187,8 +187,8 @@ def _refusal(exchange: Exchange) -> dict[str, Any]:
     """Return the error that the provider told, in an answer or in the stream; empty if none."""
     body: bytes = exchange.responses[-1]["body"]["string"] if exchange.responses else b""
     if exchange.status == 200:
-        datas = [line[6:] for line in body.split(b"\n") if line.startswith(b'data: {"')]
-        body = datas[-1] if datas else b""
+        lines = reversed(body.split(b"\n"))
+        body = next((line[6:] for line in lines if line.startswith(b'data: {"')), b"")
     try:
         parsed = json.loads(body)
     except ValueError:
