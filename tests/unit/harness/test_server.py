@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,6 +31,30 @@ def test_it_says_nothing_of_itself(upstream: Upstream) -> None:
     head = raw.partition(b"\r\n\r\n")[0].lower()
     assert b"\r\nserver:" not in head
     assert b"\r\ndate:" not in head
+
+
+def test_it_ends_at_once_though_a_client_keeps_its_connection() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    def ending() -> float:
+        with httpx.Client(trust_env=False) as client:
+            with LoopbackServer(answer) as server:
+                client.get(server.url)
+                began = time.perf_counter()
+            return time.perf_counter() - began
+
+    # A tenth of a second is what uvicorn's own takes at the least.
+    assert min(ending() for _ in range(5)) < 0.08
+
+
+def test_one_that_has_not_begun_yet_ends() -> None:
+    before = threading.active_count()
+    for _ in range(20):
+        with LoopbackServer(answer_nothing):
+            pass
+    assert threading.active_count() == before
 
 
 def test_a_connection_can_be_broken_on_purpose(
