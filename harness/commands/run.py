@@ -157,25 +157,22 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
     from harness.rules import RULES
 
     backend: Backend | None = arguments.backend or ("cerebras" if arguments.target else None)
-    paths: list[Path] = arguments.cassettes or all_cassettes()
-    if backend is not None:
-        paths = [path for path in paths if backend_of(load(path)) == backend]
     sections = {rule.partition("/")[0] for rule in RULES}
     sections |= {"edge", "request", "schema", "variants"}
-    names = {name for path in paths for name in (case_name(path), path.stem)}
-    rules, cassettes = set(), set()
-    for id in arguments.only:
-        if id in RULES or id.partition("/")[0] in sections:
-            rules.add(id)
-        elif id in names:
-            cassettes.add(id)
-        else:
-            raise HarnessError(
-                f"--only {id}: is no cassette of this run, no rule and no section; "
-                "'conformance list' shows the cassettes"
-            )
+    rules = {id for id in arguments.only if id in RULES or id.partition("/")[0] in sections}
+    cassettes = {*arguments.only} - rules
+    paths: list[Path] = arguments.cassettes or all_cassettes()
     if cassettes:
         paths = [path for path in paths if {case_name(path), path.stem} & cassettes]
+    if backend is not None:
+        # To read all of them, for one, would take longer than to play it.
+        paths = [path for path in paths if backend_of(load(path)) == backend]
+    names = {name for path in paths for name in (case_name(path), path.stem)}
+    if unknown := sorted(cassettes - names):
+        raise HarnessError(
+            f"--only {' '.join(unknown)}: is no cassette of this run, no rule and no section; "
+            "'conformance list' shows the cassettes"
+        )
     if not paths:
         raise HarnessError(f"there are no cassettes of the {backend} backend")
     return paths, rules

@@ -311,6 +311,15 @@ def test_rules_and_sections_can_be_chosen(
     assert "edge/4" not in found
 
 
+def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
+    odd = tmp_path / "odd.yaml"
+    odd.write_text("{")
+
+    arguments = [str(odd), str(cerebras("hello")), "--only", "hello", "--backend", "cerebras"]
+    assert main(["run", *arguments]) == 0
+    assert capsys.readouterr().out.endswith("1 of 1 cassettes conform\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
