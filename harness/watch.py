@@ -7,6 +7,7 @@ due, which a good proxy makes a matter of a millisecond, or in vain.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,6 @@ __all__ = ["Watch"]
 
 #: Seconds that are waited for what is due, once for each answer.
 _PATIENCE: Final = 1.0
-#: Seconds between two looks.
-_LOOK: Final = 0.0005
 #: Chunks of each answer that are waited for, besides the last one.
 _FIRST: Final = 8
 
@@ -44,6 +43,8 @@ class Watch:
         self._answers: Sequence[Mapping[str, Any]] = ()
         self._come: list[Event] = []
         self._streams: list[_Sent] = []
+        #: Called when events have come, by the client's thread.
+        self._waiting: set[Callable[[], object]] = set()
 
     def begin(
         self, request: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]
@@ -54,7 +55,13 @@ class Watch:
         come: list[Event] = []
         self._come = come
         self._streams = []
-        return come.extend
+
+        def take(events: list[Event]) -> None:
+            come.extend(events)
+            for tell in list(self._waiting):
+                tell()
+
+        return take
 
     def chunks(self, began: float) -> list[tuple[float, bytes]]:
         """Return what was sent in this turn, each chunk with its milliseconds from `began`."""
@@ -90,9 +97,16 @@ class Watch:
 
     async def _wait(self, expected: Exchange, size: int) -> bool:
         """Wait until the client has what is due after `size` bytes; return whether it has."""
-        end = time.perf_counter() + _PATIENCE
-        while not self._come or owed(expected, size, self._come):
-            if time.perf_counter() > end:
-                return False
-            await asyncio.sleep(_LOOK)
+        news = asyncio.Event()
+        tell = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
+        self._waiting.add(tell)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while not self._come or owed(expected, size, self._come):
+                    await news.wait()
+                    news.clear()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.remove(tell)
         return True

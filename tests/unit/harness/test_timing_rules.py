@@ -6,9 +6,11 @@ Times are given here; that they are those of the wire is shown in `tests/conform
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
+import uvloop
 
 from harness.chat_stream import read_chat_stream
 from harness.client import Answer, Event, read_events
@@ -132,6 +134,34 @@ def test_who_has_nothing_is_waited_for_once() -> None:
     first, second, third = [at for at, _ in watch.sent(0.0)]
     assert second - first >= timing.PAUSE
     assert third - second < timing.PAUSE
+
+
+def test_it_goes_on_when_another_thread_has_what_is_due() -> None:
+    watch = Watch()
+    took = watch.begin({"body": {}}, [response(*CHUNKS)])
+    due = events((0, CREATED), (0, {**TEXT, "delta": "Hey"}))
+
+    client = threading.Timer(0.1, took, [due])
+    client.start()
+    seconds = play(watch.pace(), 3)
+    client.join()
+
+    assert 0.1 <= seconds < timing.PAUSE / 1000
+
+
+def test_to_wait_costs_no_time_of_the_processor() -> None:
+    """The proxy under test needs it; and the servers' loop cannot sleep for half a millisecond."""
+    watch = Watch()
+    watch.begin({"body": {}}, [response(*CHUNKS)])
+    pace = watch.pace()
+
+    async def chunks() -> None:
+        await pace(0, 0.0)
+        await pace(1, 0.0)
+
+    start = time.thread_time()
+    uvloop.run(chunks())
+    assert time.thread_time() - start < 0.3
 
 
 def test_a_pace_that_is_given_is_kept() -> None:
