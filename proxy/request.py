@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -160,11 +160,13 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[InputItem]]] = {
 
 # --- tools and the request itself ----------------------------------------------------------------
 
+_Type = Annotated[str, msgspec.Meta(min_length=1)]
+
 
 class Tool(msgspec.Struct):
     """A tool as the client offers it; hosted ones (`web_search`) have no name."""
 
-    type: str
+    type: _Type
     name: str | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
@@ -177,6 +179,17 @@ class Tool(msgspec.Struct):
 class ReasoningOptions(msgspec.Struct):
     effort: str | None = None
     summary: str | None = None
+
+
+class _Format(msgspec.Struct):
+    type: _Type
+
+
+class _Text(msgspec.Struct):
+    """What must hold of the options of the text, which the response echoes."""
+
+    format: _Format | None = None
+    verbosity: str | None = None
 
 
 class Request(msgspec.Struct):
@@ -198,7 +211,7 @@ class Request(msgspec.Struct):
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = None
     previous_response_id: str | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
@@ -212,6 +225,9 @@ class _Kind(msgspec.Struct):
     type: str = "message"
 
 
+#: How much deeper a part of a request may come to lie: in other objects, and in calls.
+_ROOM: Final = 100
+
 _request_decoder = msgspec.json.Decoder(Request)
 _kind_decoder = msgspec.json.Decoder(_Kind)
 
@@ -220,6 +236,9 @@ def decode_request(body: bytes) -> Request:
     """Return the request in `body`; raises `InvalidRequest`."""
     with _as_invalid_request(""):
         request = _request_decoder.decode(body)
+        _check_nesting(request.tools, request.tool_choice, request.text)
+    with _as_invalid_request("text"):
+        msgspec.convert(request.text, _Text | None)
     if not request.model:
         raise InvalidRequest("A model must be named.", "model")
     if request.max_output_tokens is not None and request.max_output_tokens < 1:
@@ -238,8 +257,9 @@ def decode_item(raw: msgspec.Raw, path: str) -> InputItem | None:
     with _as_invalid_request(path):
         decoder = _DECODERS.get(_kind_decoder.decode(raw).type)
         item = None if decoder is None else decoder.decode(raw)
-    if isinstance(item, AdditionalTools):
-        item.path = path
+        if isinstance(item, AdditionalTools):
+            item.path = path
+            _check_nesting(item.tools)
     return item
 
 
@@ -267,6 +287,14 @@ def tools_of(request: Request, items: list[InputItem]) -> list[Tool]:
                 for index, tool in enumerate(item.tools)
             ]
     return tools
+
+
+def _check_nesting(*parts: object) -> None:
+    """Raise `RecursionError` where Python could not follow what is to be made of these parts."""
+    nested: object = parts
+    for _ in range(_ROOM):
+        nested = [nested]
+    msgspec.json.encode(nested)
 
 
 @contextmanager

@@ -176,7 +176,7 @@ class Response(msgspec.Struct, kw_only=True):
     truncation: Literal["disabled"] = "disabled"
     usage: Usage | None = None
     user: str | None
-    metadata: dict[str, Any]
+    metadata: dict[str, str]
 
     @classmethod
     def to(cls, request: Request, *, id: str, created_at: int, model: str) -> Response:
@@ -195,14 +195,35 @@ class Response(msgspec.Struct, kw_only=True):
             reasoning=request.reasoning or ReasoningOptions(),
             safety_identifier=request.safety_identifier,
             store=bool(request.store),
-            temperature=1.0 if request.temperature is None else request.temperature,
-            text=request.text or {"format": {"type": "text"}},
-            tool_choice=request.tool_choice or "auto",
+            temperature=_within(request.temperature, 2.0),
+            text=_text(request.text),
+            tool_choice=_tool_choice(request.tool_choice),
             tools=[_whole(tool) for tool in request.tools or ()],
-            top_p=1.0 if request.top_p is None else request.top_p,
+            top_p=_within(request.top_p, 1.0),
             user=request.user,
             metadata=request.metadata or {},
         )
+
+
+def _within(asked: float | None, highest: float) -> float:
+    """Return what counts of a number that was asked for; where none was, 1."""
+    return 1.0 if asked is None else min(max(asked, 0.0), highest)
+
+
+def _tool_choice(asked: str | dict[str, Any] | None) -> str | dict[str, Any]:
+    """Return a choice of the model's tools; one that nobody knows is auto."""
+    match asked:
+        case "none" | "required":
+            return asked
+        case dict() if (type := asked.get("type")) and isinstance(type, str):
+            return asked
+    return "auto"
+
+
+def _text(asked: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the options of the text but for those that are null."""
+    given = {name: value for name, value in (asked or {}).items() if value is not None}
+    return given or {"format": {"type": "text"}}
 
 
 def _whole(tool: dict[str, Any]) -> dict[str, Any]:

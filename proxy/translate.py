@@ -64,7 +64,8 @@ def translate(request: Request, settings: Settings, *, compacts: bool = False) -
     if compacts:
         items.append(CompactionTrigger())
     compacts = any(isinstance(item, CompactionTrigger) for item in items)
-    toolbox = Toolbox(() if compacts else tools_of(request, items))
+    tools = tools_of(request, items)
+    toolbox = Toolbox(() if compacts else tools)
     choice = _tool_choice(request.tool_choice, toolbox)
     model = _model(request.model, settings)
     format, format_note = _response_format(request.text, model, toolbox)

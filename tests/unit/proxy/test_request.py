@@ -20,6 +20,9 @@ from proxy.request import (
     decode_request,
     to_tool,
 )
+from proxy.responses import Response
+from proxy.settings import Settings
+from proxy.translate import translate
 
 
 def body(**fields: Any) -> bytes:
@@ -132,10 +135,65 @@ def test_a_request_that_is_no_json_is_refused(sent: bytes) -> None:
 
 
 def test_a_request_that_is_nested_too_deep_is_refused() -> None:
-    deep = b'{"model":"m","input":"x","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+    deep = b'{"model":"m","input":"x","text":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
 
     with pytest.raises(InvalidRequest, match=r"^The request body is nested too deep\.$"):
         decode_request(deep)
+
+
+DEEP_TOOL = '{"type":"function","name":"x","parameters":{"a":@}}'
+ADDITIONAL = '{"type":"additional_tools","tools":[' + DEEP_TOOL + "]}"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '"text":{"format":{"type":"json_schema","schema":{"a":@}}}',
+        f'"tools":[{DEEP_TOOL}]',
+        '"tools":[{"type":"function","name":"x"}],"tool_choice":{"type":"x","a":@}',
+        f'"input":[{{"role":"user","content":"Hi"}},{ADDITIONAL}]',
+    ],
+    ids=["format", "tools", "choice", "input"],
+)
+def test_what_is_not_nested_too_deep_can_be_sent_on_and_echoed(part: str) -> None:
+    """Python follows the same JSON less far where that lies deeper, or in deeper calls."""
+    taken = refused = 0
+    for depth in range(800, 1000):
+        plain = (
+            '{"model":"m","input":"x",'
+            + part.replace("@", '{"a":' * depth + "1" + "}" * depth)
+            + "}"
+        )
+        try:
+            request = decode_request(plain.encode())
+            translation = translate(request, Settings(api_key="k"))
+        except InvalidRequest as fault:
+            assert str(fault) == "The request body is nested too deep."  # noqa: PT017
+            refused += 1
+            continue
+        taken += 1
+        response = Response.to(request, id="resp_a", created_at=1, model="m")
+        msgspec.json.encode([[translation.chat_request, response]])
+
+    assert taken
+    assert refused
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        (body(metadata={"a": 1}), "metadata[...]"),
+        (body(text={"format": {}}), "text.format.type"),
+        (body(text={"format": {"type": ""}}), "text.format.type"),
+        (body(text={"format": "json"}), "text.format"),
+        (body(text={"verbosity": 1}), "text.verbosity"),
+    ],
+)
+def test_what_a_response_could_not_echo_is_refused(sent: bytes, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode_request(sent)
+
+    assert caught.value.param == param
 
 
 # --- items ---------------------------------------------------------------------------------------
@@ -248,3 +306,10 @@ def test_a_tool_that_is_wrong_is_refused_by_its_place() -> None:
         "Invalid request at 'tools[2].parameters': Expected `object | null`, got `array`."
     )
     assert caught.value.param == "tools[2].parameters"
+
+
+def test_a_tool_that_is_wrong_is_refused_also_where_none_is_offered() -> None:
+    request = decode_request(body(tools=[{"name": "x"}]))
+
+    with pytest.raises(InvalidRequest, match=r"tools\[0\]\.type"):
+        translate(request, Settings(api_key="k"), compacts=True)

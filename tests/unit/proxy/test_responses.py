@@ -99,6 +99,25 @@ def test_a_response_tells_the_default_of_what_was_not_asked_for(name: str, defau
     assert respond(**{name: None})[name] == default
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "told"),
+    [
+        ("temperature", -1, 0),
+        ("temperature", 5, 2),
+        ("top_p", -1, 0),
+        ("top_p", 1.5, 1),
+        ("tool_choice", "unheard-of", "auto"),
+        ("tool_choice", {}, "auto"),
+        ("tool_choice", {"type": 5}, "auto"),
+        ("text", {"format": None, "verbosity": "low"}, {"verbosity": "low"}),
+    ],
+)
+def test_a_response_tells_what_became_of_what_there_is_not(
+    name: str, asked: object, told: object
+) -> None:
+    assert respond(**{name: asked})[name] == told
+
+
 def test_a_response_has_the_keys_that_openai_and_open_responses_require() -> None:
     response = respond()
 
