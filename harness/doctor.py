@@ -116,7 +116,7 @@ class _Patient:
 
     def configuration(self) -> str:
         address = self._environment.get("OPENAI_BASE_URL")
-        if address and self._codex is not None and _is_old(self._codex):
+        if address and _is_older(self._codex, 99):  # reads its base URL from the environment
             self._found(address)
             return f"OPENAI_BASE_URL is {address}"
         path = self._home / "config.toml"
@@ -128,7 +128,7 @@ class _Patient:
         if provider.get("wire_api") != "responses":
             raise _Wrong(f'{path}: {name} lacks wire_api = "responses"', _SETUP)
         self._found(provider["base_url"])
-        if self._backend == "cerebras":
+        if self._backend == "cerebras" and not _is_older(self._codex, 105):  # reads no catalog
             self._check_catalog(settings)
         return f"{name} at {provider['base_url']} ({path})"
 
@@ -256,9 +256,11 @@ class _Patient:
         return f"{expected.name} came through this installation's proxy, from the emulator"
 
 
-def _is_old(codex: Codex) -> bool:
-    """Whether this version reads its base URL from the environment."""
-    return tuple(map(int, codex.version.split(".")[:2])) < (0, 99)
+def _is_older(codex: Codex | None, minor: int) -> bool:
+    """Tell whether Codex is there, and of a version before 0.`minor`."""
+    if codex is None:
+        return False
+    return tuple(map(int, codex.version.split(".")[:2])) < (0, minor)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`codex-proxy setup`: what Codex needs to use the proxy, printed or written.
 
-Old versions take an address from the environment. New ones need a provider in `config.toml`, and
-for a model that is not OpenAI's a catalog that describes it.
+Old versions take an address from the environment. New ones need a provider in `config.toml`, and,
+where they read one, for a model that is not OpenAI's a catalog that describes it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ examples:
 #: The first version that does not read OPENAI_BASE_URL.
 _FROM_CONFIG: Final = (0, 99)
 
+#: The first version that reads a model catalog.
+_FROM_CATALOG: Final = (0, 105)
+
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?[-.\w]*")
 
 #: The catalog's name in Codex' home.
@@ -62,7 +65,16 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
             print("# no codex is on the PATH: this is for a new one", file=sys.stderr)
         if version is not None and _numbers(version) < _FROM_CONFIG:
             _old(version, arguments)
-        elif arguments.write:
+            return 0
+        arguments.catalog = arguments.backend == "cerebras"
+        if arguments.catalog and version is not None and _numbers(version) < _FROM_CATALOG:
+            arguments.catalog = False
+            print(
+                f"# Codex {version} reads no model catalog, so it warns that it has no metadata, "
+                "and offers no apply_patch; 0.105.0 is the first that reads one",
+                file=sys.stderr,
+            )
+        if arguments.write:
             _write(arguments, codex_home(environment))
         else:
             _print(arguments, codex_home(environment))
@@ -161,7 +173,7 @@ def _numbers(version: str) -> tuple[int, int]:
 
 
 def config(
-    *, backend: str, url: str, model: str, catalog_path: Path, token: bool = False
+    *, backend: str, url: str, model: str, catalog_path: Path | None = None, token: bool = False
 ) -> dict[str, Any]:
     """Return what `config.toml` has to say; a table of it is merged with one that is there.
 
@@ -174,10 +186,11 @@ def config(
         # A name of its own: what is called OpenAI is spoken to in ways that only OpenAI knows.
         provider = {**provider, "name": "through", "requires_openai_auth": True}
         return {"model_provider": "through", "model_providers": {"through": provider}}
+    described = {} if catalog_path is None else {"model_catalog_json": str(catalog_path)}
     return {
         "model": model,
         "model_provider": backend,
-        "model_catalog_json": str(catalog_path),
+        **described,
         "model_providers": {backend: provider},
     }
 
@@ -250,13 +263,13 @@ def _wanted(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
         backend=arguments.backend,
         url=arguments.url,
         model=arguments.model,
-        catalog_path=home / _CATALOG,
+        catalog_path=home / _CATALOG if arguments.catalog else None,
         token=arguments.token,
     )
 
 
 def _catalog_text(arguments: argparse.Namespace) -> str | None:
-    if arguments.backend != "cerebras":
+    if not arguments.catalog:
         return None
     described = catalog(arguments.model, window=arguments.context_window)
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"

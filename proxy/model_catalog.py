@@ -2,7 +2,7 @@
 
 Without it Codex warns that it has no metadata, offers no apply_patch, does not know when a
 conversation is too long, and sends a prompt for no model in particular. The shape is Codex' own
-ModelInfo, as versions 0.163 and 0.169 take it.
+ModelInfo, with all that a version needs since 0.105.0, the first that reads a catalog.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def catalog(model: str, *, window: int = WINDOW) -> dict[str, Any]:
                 "availability_nux": None,
                 "upgrade": None,
                 "base_instructions": _INSTRUCTIONS.read_text(encoding="utf-8"),
+                # Without it versions before 0.163 read no catalog; those send no effort without it.
+                "supports_reasoning_summaries": True,
                 "support_verbosity": False,
                 "default_verbosity": None,
                 "apply_patch_tool_type": "freeform",

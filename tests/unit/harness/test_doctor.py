@@ -199,6 +199,15 @@ def test_a_model_without_a_catalog_works_all_the_same(machine: Machine) -> None:
     assert machine.doctor().returncode == 0
 
 
+def test_a_version_that_reads_no_catalog_needs_none(machine: Machine) -> None:
+    machine.install_codex("0.104.0")
+    (machine.home / "codex-proxy-models.json").unlink()
+
+    found = {check.name: check for check in checks(environment=machine.environment)}
+
+    assert found["Configuration"].mend == ""
+
+
 @pytest.mark.parametrize("text", [None, "x", "{}", '{"models": 1}', '{"models": [1]}'])
 def test_a_catalog_that_cannot_be_read(machine: Machine, text: str | None) -> None:
     catalog = machine.home / "codex-proxy-models.json"

@@ -258,12 +258,24 @@ def test_an_old_codex_takes_the_environment(
 def test_printing_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "codex"
 
-    assert main(["--codex-version", "0.99.0"], {"CODEX_HOME": str(home)}) == 0
+    assert main(["--codex-version", "0.105.0"], {"CODEX_HOME": str(home)}) == 0
 
     fragment, _, described = capsys.readouterr().out.partition("\n# /")
     assert tomllib.loads(fragment)["model_provider"] == "cerebras"
     assert json.loads(described.partition("\n")[2]) == catalog("gpt-oss-120b")
     assert not home.exists()
+
+
+@pytest.mark.parametrize("version", ["0.99.0", "0.104.0"])
+def test_a_version_that_reads_no_catalog_gets_none_and_it_is_said(
+    version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write(tmp_path, "--codex-version", version) == 0
+
+    assert [file.name for file in tmp_path.iterdir()] == ["config.toml"]
+    assert "model_catalog_json" not in read(tmp_path)
+    assert read(tmp_path)["model"] == "gpt-oss-120b"
+    assert "0.105.0 is the first that reads one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -326,6 +338,13 @@ def test_the_longest_answer_still_fits_when_a_conversation_is_summed_up() -> Non
 
     assert model["context_window"] == 131_072
     assert model["context_window"] - model["auto_compact_token_limit"] == 32_768
+
+
+def test_it_has_what_every_version_that_reads_one_needs() -> None:
+    (model,) = catalog("gpt-oss-120b")["models"]
+
+    # 0.105.0 to 0.159.0 refuse a catalog without it, and do not start.
+    assert model["supports_reasoning_summaries"] is True
 
 
 def test_the_prompt_is_short_and_plain() -> None:
