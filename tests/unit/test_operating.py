@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import plistlib
 import re
@@ -16,9 +17,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness.server import LoopbackServer
+from harness.server import BreakConnection, LoopbackServer
 from harness.subject import OwnProxy
-from tests.unit.proxy.provider import KEY, PATIENCE, Provider, stream, stream_until
+from tests.unit.proxy.provider import (
+    KEY,
+    PATIENCE,
+    Answer,
+    Message,
+    Provider,
+    Receive,
+    Send,
+    stream,
+)
 from tests.unit.proxy.streams import finishes, says, tokens
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
@@ -59,31 +69,31 @@ def instances(upstream: Provider) -> Iterator[list[OwnProxy]]:
         yield [stack.enter_context(proxy) for proxy in proxies]
 
 
-@pytest.fixture
-def nginx(instances: list[OwnProxy], tmp_path: Path) -> Iterator[str]:
-    """nginx as the document has it, in front of two instances; its URL."""
+@contextlib.contextmanager
+def nginx_before(urls: list[str], folder: Path) -> Iterator[str]:
+    """nginx as the document has it, in front of two; its URL."""
     program = needed("nginx")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         own = f"127.0.0.1:{listener.getsockname()[1]}"
     written = block("nginx").replace("127.0.0.1:10001", own)
-    for port, proxy in zip((10011, 10012), instances, strict=True):
-        written = written.replace(f"127.0.0.1:{port}", proxy.url.removeprefix("http://"))
+    for port, url in zip((10011, 10012), urls, strict=True):
+        written = written.replace(f"127.0.0.1:{port}", url.removeprefix("http://"))
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr warn;\n"
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr warn;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{written}}}\n"
     )
     process = subprocess.Popen(
-        [program, "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
+        [program, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")],
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stderr is not None
     try:
         for _ in range(100):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://{own}/health", trust_env=False)
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", int(own.rpartition(":")[2]))).close()
                 break
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.1)
@@ -93,23 +103,100 @@ def nginx(instances: list[OwnProxy], tmp_path: Path) -> Iterator[str]:
         process.communicate(timeout=PATIENCE)
 
 
+@pytest.fixture
+def nginx(instances: list[OwnProxy], tmp_path: Path) -> Iterator[str]:
+    with nginx_before([proxy.url for proxy in instances], tmp_path) as url:
+        yield url
+
+
+def when_seen(seen: threading.Semaphore, *pieces: bytes) -> Answer:
+    """Answer with an event stream, whose each piece but the first waits for the one before it."""
+
+    async def answer(receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not await asyncio.to_thread(seen.acquire, timeout=PATIENCE):
+                raise BreakConnection
+        await send({"type": "http.response.body"})
+
+    return answer
+
+
 def test_nginx_hands_on_each_event_when_it_comes(nginx: str, upstream: Provider) -> None:
-    heard = threading.Event()
-    upstream.answer = stream_until(heard, says("Hel"), says("lo.") + finishes("stop"))
+    # Short ones, and more than one: it is the second that a buffer keeps back.
+    words = ["Hel", "lo", ",", " wor", "ld"]
+    seen = threading.Semaphore(0)
+    upstream.answer = when_seen(seen, *map(says, words), finishes("stop"))
+    body = ""
 
     with (
         httpx.Client(timeout=PATIENCE, trust_env=False) as client,
         client.stream("POST", f"{nginx}/v1/responses", json=REQUEST) as answer,
     ):
-        body = ""
         for text in answer.iter_text():
             body += text
-            if '"delta":"Hel"' in body:
-                heard.set()
+            while words and f'"delta":"{words[0]}"' in body:
+                words.pop(0)
+                seen.release()
+            if "response.completed" in body:
+                seen.release()
 
     assert answer.status_code == 200
-    assert '"delta":"lo."' in body
-    assert "response.completed" in body
+    assert words == []
+    assert body.count("event: response.completed\n") == 1
+
+
+def test_nginx_keeps_nothing_for_who_does_not_read(tmp_path: Path) -> None:
+    # More than the kernel's buffers on both sides of nginx.
+    pieces, sent = 64, 0
+    left = threading.Event()
+
+    async def flood(scope: Message, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(pieces):
+            await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+            sent += 1
+        left.set()
+
+    with (
+        LoopbackServer(flood) as server,
+        nginx_before([server.url] * 2, tmp_path) as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), PATIENCE) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        before = -1
+        while before != sent:
+            before = sent
+            time.sleep(1)
+        client.close()
+        assert left.wait(PATIENCE)
+
+    assert 0 < before < pieces
+
+
+def test_nginx_shows_each_instance_the_host_that_was_asked_for(
+    nginx: str, upstream: Provider
+) -> None:
+    upstream.answer = stream(HELLO)
+    url = f"{nginx}/v1/responses"
+
+    own = httpx.post(url, json=REQUEST, timeout=PATIENCE, trust_env=False)
+    anothers = httpx.post(url, json=REQUEST, headers={"host": "evil.example"}, trust_env=False)
+    page = httpx.post(url, json=REQUEST, headers={"origin": "null"}, trust_env=False)
+    forged = {
+        "host": "evil.example",
+        "x-forwarded-host": "localhost",
+        "forwarded": "host=localhost",
+    }
+    claims = httpx.post(url, json=REQUEST, headers=forged, trust_env=False)
+
+    statuses = [answer.status_code for answer in (own, anothers, page, claims)]
+    assert statuses == [200, 403, 403, 403]
+    assert len(upstream.seen) == 1
 
 
 def test_nginx_does_without_an_instance_that_is_gone(
