@@ -7,12 +7,15 @@ gone costs lines and never a stream.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import queue
 import re
 import stat
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -30,14 +33,19 @@ __all__ = ["Journal", "JournalRefused", "Tape", "default_directory", "taped"]
 #: Bytes that may wait to be written; what comes then is lost.
 _WAITING: Final = 16 * 1024 * 1024
 #: Bytes of a stream that are collected before they are handed over.
-_AT_ONCE: Final = 16 * 1024
+_AT_ONCE: Final = 64 * 1024
 #: Bytes of a log, after which it is put aside (one is kept), and of one stream.
 _LONGEST_LOG: Final = 8 * 1024 * 1024
 _LONGEST_TAPE: Final = 8 * 1024 * 1024
 #: How many streams are kept.
 _MOST_TAPES: Final = 100
+#: Seconds for which it is known which streams there are; other workers have theirs there too.
+_LISTED: Final = 1.0
 #: Characters of a name that a client chose.
 _LONGEST_NAME: Final = 200
+#: Seconds after which is written what came while nothing was: first the client gets its answer, for
+#: which this thread and the one that serves would wait for each other at every call of the system.
+_PAUSE: Final = 0.01
 #: Seconds that the last lines have to get to the disk.
 _PATIENCE: Final = 2.0
 
@@ -63,17 +71,20 @@ class Tape:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
+        self._collected = 0
         self._length = 0
-        #: The file's name; known to the writing thread once there is one.
+        #: The file's name and its descriptor; known to the writing thread once there is one.
         self.name = ""
+        self.file = -1
         #: True once a part was lost: what comes after it would be no stream any more.
         self.cut = False
 
     def receive(self, data: bytes) -> None:
         """Take some bytes of the answer."""
-        self._buffer += data
-        if len(self._buffer) >= _AT_ONCE:
+        self._pieces.append(data)
+        self._collected += len(data)
+        if self._collected >= _AT_ONCE:
             self._hand_over(len(self._journal.secret) - 1)
 
     def close(self) -> None:
@@ -83,9 +94,11 @@ class Tape:
 
     def _hand_over(self, kept: int) -> None:
         """Hand over what there is, but for so many bytes, which may be half a key."""
-        data = hidden(bytes(self._buffer), self._journal.secret)
-        self._buffer = bytearray(data[len(data) - max(kept, 0) :])
-        data = data[: len(data) - len(self._buffer)]
+        data = hidden(b"".join(self._pieces), self._journal.secret)
+        whole = max(0, len(data) - max(0, kept))
+        self._pieces = [data[whole:]]
+        self._collected = len(data) - whole
+        data = data[:whole]
         self._length += len(data)
         if not self.cut:
             self.cut = self._length > _LONGEST_TAPE or not self._journal.put(
@@ -113,6 +126,10 @@ class Journal:
         self._put = 0
         self._done = 0
         self._complained = False
+        #: Of the streams that are kept, as they were listed last.
+        self._numbers: list[int] = []
+        self._listed_at = -math.inf
+        self._request = deque[bytes](maxlen=1)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -130,7 +147,8 @@ class Journal:
 
     def keep_request(self, body: bytes) -> None:
         """Keep what was sent to the provider last."""
-        self.put(len(body), lambda: self._replace("request_payload.json", body))
+        self._request.append(body)
+        self.put(len(body), self._write_request)
 
     def close(self) -> None:
         """Write what is waiting, as far as that does not take long."""
@@ -143,7 +161,7 @@ class Journal:
     # --- in the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (work := self._queue.get()) is not None:
+        while (work := self._next()) is not None:
             size, write = work
             try:
                 write()
@@ -157,6 +175,14 @@ class Journal:
                         flush=True,
                     )
             self._done += size
+
+    def _next(self) -> tuple[int, Callable[[], None]] | None:
+        """Return what is to be written next; after a time with nothing to write, not at once."""
+        if not self._queue.empty():
+            return self._queue.get()
+        work = self._queue.get()
+        time.sleep(_PAUSE)
+        return work
 
     def _write_line(self, record: Record) -> None:
         line = asdict(record)
@@ -172,6 +198,10 @@ class Journal:
             if os.stat(self._log, dir_fd=self._directory).st_size > _LONGEST_LOG:
                 self._put_aside()
         _write(self._log, self._directory, os.O_CREAT | os.O_APPEND, data)
+
+    def _write_request(self) -> None:
+        with suppress(IndexError):  # there was a later one, which is written
+            self._replace("request_payload.json", self._request.pop())
 
     def _put_aside(self) -> None:
         """Begin a new log; another worker may be about to."""
@@ -198,33 +228,42 @@ class Journal:
 
     def append(self, tape: Tape, data: bytes) -> None:
         """Write some of a stream, to a file that nobody else has."""
-        if tape.name:
-            _write(tape.name, self._tapes, os.O_APPEND, data)
-            return
-        numbers = sorted(
-            int(match[1])
-            for name in os.listdir(self._tapes)  # noqa: PTH208 - of a descriptor
-            if (match := _NUMBERED.fullmatch(name))
-        )
-        for number in numbers[: max(0, len(numbers) - _MOST_TAPES + 1)]:
-            with suppress(FileNotFoundError):
-                os.unlink(_numbered(number), dir_fd=self._tapes)
-        number = numbers[-1] + 1 if numbers else 1
-        while not tape.name:
-            with suppress(FileExistsError):  # of another worker
-                os.close(_open(_numbered(number), self._tapes, os.O_CREAT | os.O_EXCL))
+        if tape.file < 0:
+            self._begin(tape)
+        _write_all(tape.file, data)
+
+    def _begin(self, tape: Tape) -> None:
+        """Open the file of a new stream, in the place of the oldest."""
+        if time.monotonic() > self._listed_at + _LISTED:
+            self._list_tapes()
+        while tape.file < 0:
+            number = self._numbers[-1] + 1 if self._numbers else 1
+            try:
+                tape.file = _open(_numbered(number), self._tapes, os.O_CREAT | os.O_EXCL)
+            except FileExistsError:  # of another worker
+                self._list_tapes()
+            else:
                 tape.name = _numbered(number)
-            number += 1
-        _write(tape.name, self._tapes, os.O_APPEND, data)
+                self._numbers.append(number)
+        while len(self._numbers) > _MOST_TAPES:
+            with suppress(FileNotFoundError):
+                os.unlink(_numbered(self._numbers.pop(0)), dir_fd=self._tapes)
+
+    def _list_tapes(self) -> None:
+        names = os.listdir(self._tapes)  # noqa: PTH208 - of a descriptor
+        self._numbers = sorted(int(match[1]) for match in map(_NUMBERED.fullmatch, names) if match)
+        self._listed_at = time.monotonic()
 
     def finish(self, tape: Tape) -> None:
         """Make a stream that is over the latest one."""
-        if tape.name:
-            temporary = f".latest.{os.getpid()}"
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=self._tapes)
-            os.link(tape.name, temporary, src_dir_fd=self._tapes, dst_dir_fd=self._tapes)
-            self._rename(temporary, "latest_response.txt", self._tapes)
+        if tape.file < 0:
+            return
+        os.close(tape.file)
+        temporary = f".latest.{os.getpid()}"
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=self._tapes)
+        os.link(tape.name, temporary, src_dir_fd=self._tapes, dst_dir_fd=self._tapes)
+        self._rename(temporary, "latest_response.txt", self._tapes)
 
     def _rename(self, old: str, new: str, directory: int) -> None:
         os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)
@@ -288,7 +327,11 @@ def _open(name: str, directory: int, flags: int) -> int:
 def _write(name: str, directory: int, flags: int, data: bytes) -> None:
     opened = _open(name, directory, flags)
     try:
-        while data:
-            data = data[os.write(opened, data) :]
+        _write_all(opened, data)
     finally:
         os.close(opened)
+
+
+def _write_all(opened: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(opened, data) :]

@@ -7,6 +7,7 @@ import resource
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -167,7 +168,7 @@ def test_the_pass_through_keeps_what_came_too(place: Path) -> None:
     assert b"secret" not in everything(place)
 
 
-@pytest.mark.parametrize("at", [0, 16_000, 16_384 - 40, 16_384 - 60, 40_000])
+@pytest.mark.parametrize("at", [0, 65_000, 65_536 - 40, 65_536 - 60, 160_000])
 def test_the_key_is_in_no_file(place: Path, upstream: Provider, provider_url: str, at: int) -> None:
     data = b"data: " + b"x" * at + KEY.encode() + b"\n\n"
     pieces = [data[start : start + 1000] for start in range(0, len(data), 1000)]
@@ -300,6 +301,16 @@ def test_a_link_that_comes_later_is_replaced_and_not_followed(
     assert not (place / "request_payload.json").is_symlink()
 
 
+def test_of_many_requests_the_last_is_kept(place: Path) -> None:
+    journal = Journal(place, backend="cerebras", port=1)
+
+    for number in range(100):
+        journal.keep_request(b"%d" % number)
+    journal.close()
+
+    assert (place / "request_payload.json").read_bytes() == b"99"
+
+
 # --- how long ------------------------------------------------------------------------------------
 
 
@@ -321,19 +332,19 @@ def test_streams_are_bounded_in_number_and_length(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "_MOST_TAPES", 3)
-    monkeypatch.setattr(journal_module, "_LONGEST_TAPE", 50_000)
+    monkeypatch.setattr(journal_module, "_LONGEST_TAPE", 200_000)
     journal = Journal(place, backend="cerebras", port=1)
 
     for _ in range(5):
         tape = Tape(journal)
-        for _ in range(100):
+        for _ in range(400):
             tape.receive(b"x" * 1000)
         tape.close()
     journal.close()
 
     kept = sorted((place / "cerebras_responses").glob("response_*"))
     assert [path.name for path in kept] == [f"response_00000{n}.txt" for n in (3, 4, 5)]
-    assert all(30_000 < path.stat().st_size <= 50_000 for path in kept)
+    assert all(130_000 < path.stat().st_size <= 200_000 for path in kept)
 
 
 def test_two_proxies_do_not_write_into_one_stream(place: Path) -> None:
@@ -349,6 +360,36 @@ def test_two_proxies_do_not_write_into_one_stream(place: Path) -> None:
 
     kept = sorted((place / "cerebras_responses").glob("response_*"))
     assert sorted(path.read_bytes() for path in kept) == [b"0" * 50_000, b"1" * 50_000]
+
+
+def test_what_one_proxy_numbers_another_goes_on_from(place: Path) -> None:
+    journals = [Journal(place, backend="cerebras", port=port) for port in (1, 2)]
+
+    for journal in (*journals, *journals):
+        tape = Tape(journal)
+        tape.receive(b"x")
+        tape.close()
+        written = threading.Event()
+        journal.put(0, written.set)
+        assert written.wait(PATIENCE)
+    for journal in journals:
+        journal.close()
+
+    kept = sorted((place / "cerebras_responses").glob("response_*"))
+    assert [path.name for path in kept] == [f"response_00000{n}.txt" for n in (1, 2, 3, 4)]
+
+
+def test_the_client_gets_its_answer_before_anything_is_written(place: Path) -> None:
+    journal = Journal(place, backend="cerebras", port=1)
+    times: list[float] = []
+
+    began = time.monotonic()
+    for _ in range(100):
+        journal.put(0, lambda: times.append(time.monotonic() - began))
+    journal.close()
+
+    assert len(times) == 100
+    assert min(times) > 0.009
 
 
 # --- a disk that fails ---------------------------------------------------------------------------
