@@ -9,7 +9,7 @@ import msgspec
 
 from harness.bench.judge import PEER, Judged, judged
 from harness.bench.run import Results
-from harness.bench.subjects import PASS_THROUGH, UPSTREAM
+from harness.bench.subjects import PASS_THROUGH, RELAY, UPSTREAM
 
 __all__ = ["as_json", "tables"]
 
@@ -34,7 +34,8 @@ def tables(results: Results) -> str:
 
 def _table(results: Results, kind: str, figures: list[Judged]) -> Iterator[str]:
     measured = {name for figure in figures for name in figure.medians}
-    subjects = [name for name in (*results.subjects, PASS_THROUGH.name) if name in measured]
+    known = (*results.subjects, PASS_THROUGH.name, RELAY.name, UPSTREAM)
+    subjects = [name for name in known if name in measured]
     yield _line(kind, *subjects, f"to {PEER}", "to upstream", "floor, goal", "reached")
     yield "|---" + "|--:" * (len(subjects) + 2) + "|---|---|"
     for figure in figures:
@@ -70,4 +71,4 @@ def _notes(results: Results) -> Iterator[str]:
         yield f"{subject} is left out: {reason}"
     load = ", ".join(f"{each:.1f}" for each in results.load)
     machine = ", ".join(results.machine.values())
-    yield f"{results.rounds} rounds; {machine}; load before and after: {load}"
+    yield f"{results.rounds} rounds on {results.date}; {machine}; load before and after: {load}"

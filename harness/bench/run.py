@@ -6,14 +6,17 @@ whatever the machine does meanwhile falls on all of them; a ratio is taken withi
 
 from __future__ import annotations
 
+import datetime
 import gc
 import os
 import platform
+import re
 import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -23,6 +26,7 @@ from harness.bench.rows import ROWS, Measured, life, passed
 from harness.bench.subjects import (
     OWN,
     PASS_THROUGH,
+    RELAY,
     SUBJECTS,
     Running,
     Subject,
@@ -33,7 +37,7 @@ from harness.bench.subjects import (
 )
 from harness.bench.traffic import KINDS
 
-__all__ = ["Results", "is_chosen", "run"]
+__all__ = ["Progress", "Results", "is_chosen", "machine", "run"]
 
 #: Seconds that a subject may spend on one row and kind: what is that slow needs no more rounds.
 _BUDGET: Final = 20.0
@@ -49,6 +53,8 @@ class Results(msgspec.Struct):
     """What one run gave. All of it goes into the JSON."""
 
     rounds: int
+    #: When it began.
+    date: str
     machine: dict[str, str]
     #: Processes that wanted a processor, on average over the last minute: at the start, at the end.
     load: list[float] = []
@@ -79,7 +85,9 @@ async def run(rounds: int, only: list[str], progress: Progress) -> Results:
     # A stream takes two descriptors of a proxy, and there are up to a thousand.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    results = Results(rounds, _machine(), load=[os.getloadavg()[0]])
+    results = Results(
+        rounds, datetime.date.today().isoformat(), machine(), load=[os.getloadavg()[0]]
+    )
     with ExitStack() as stack:
         bench = _Bench(results, only, progress, stack.enter_context(running_upstream()))
         for subject in SUBJECTS:
@@ -143,8 +151,11 @@ class _Bench:
     async def measure_pass_through(self, round: int) -> None:
         """Measure what the backend `chatgpt` passes through."""
         if self._wants(PASS_THROUGH.name, "pass", "text"):
-            with running(PASS_THROUGH, self.upstream) as process:
-                for subject in (self.upstream, process):
+            with (
+                running(PASS_THROUGH, self.upstream) as process,
+                running(RELAY, self.upstream) as relay,
+            ):
+                for subject in (self.upstream, relay, process):
                     with self._entering(round, subject.name, "pass", "text") as enter:
                         enter(await passed(subject))
 
@@ -167,9 +178,11 @@ class _Bench:
         self._spent[subject, row, kind] = spent + time.monotonic() - start
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """Return what the figures depend on, in words."""
+    found = re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
-        "processors": str(os.cpu_count()),
-        "system": platform.system(),
-        "python": platform.python_version(),
+        "processors": f"{os.cpu_count()} x {found[1] if found else platform.machine()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"Python {platform.python_version()}",
     }

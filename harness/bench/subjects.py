@@ -20,12 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 from typing import IO, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from harness.bench.traffic import MODEL
 
 __all__ = [
     "OWN",
     "PASS_THROUGH",
+    "RELAY",
     "SUBJECTS",
     "UPSTREAM",
     "Running",
@@ -44,6 +46,9 @@ _STOP: Final = 15.0
 
 #: Where the peers are kept.
 _PEERS: Final = Path(os.environ.get("BENCH_PEERS") or Path.home() / ".cache" / "bench-peers")
+
+#: For a process of this package, wherever it is started.
+_OWN_PATH: Final = os.pathsep.join(path for path in sys.path if path)
 
 
 class Unavailable(RuntimeError):
@@ -75,7 +80,7 @@ class Subject(NamedTuple):
 
 def _own_proxy(place: _Place) -> tuple[list[str], Mapping[str, str]]:
     return [sys.executable, "-P", "-m", "proxy"], {
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": _OWN_PATH,
         "PROXY_PORT": str(place.port),
         "CEREBRAS_API_KEY": "k",
         "CEREBRAS_BASE_URL": place.upstream,
@@ -85,6 +90,12 @@ def _own_proxy(place: _Place) -> tuple[list[str], Mapping[str, str]]:
 def _pass_through(place: _Place) -> tuple[list[str], Mapping[str, str]]:
     command, environment = _own_proxy(place)
     return command, {**environment, "PROXY_BACKEND": "chatgpt", "CHATGPT_BASE_URL": place.upstream}
+
+
+def _bare_relay(place: _Place) -> tuple[list[str], Mapping[str, str]]:
+    upstream = str(urlsplit(place.upstream).port)
+    command = [sys.executable, "-P", "-m", "harness.bench.relay", str(place.port), upstream]
+    return command, {"PYTHONPATH": _OWN_PATH}
 
 
 def _codex_relay(place: _Place) -> tuple[list[str], Mapping[str, str]]:
@@ -125,6 +136,8 @@ def _litellm(place: _Place) -> tuple[list[str], Mapping[str, str]]:
 UPSTREAM: Final = "upstream alone"
 OWN: Final = Subject("codex-proxy", "", "/health", _own_proxy)
 PASS_THROUGH: Final = Subject("pass-through", "", "/health", _pass_through)
+#: What the machine can do at all, where three processes share it.
+RELAY: Final = Subject("bare relay", "", "/health", _bare_relay)
 
 #: In the order of the table.
 SUBJECTS: Final = (
@@ -200,7 +213,7 @@ def running(subject: Subject, upstream: Running) -> Iterator[Running]:
 def running_upstream() -> Iterator[Running]:
     """Run the bench's own provider."""
     command = [sys.executable, "-P", "-m", "harness.bench.upstream"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {**os.environ, "PYTHONPATH": _OWN_PATH}
     with _process(command, PIPE, env=environment) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())

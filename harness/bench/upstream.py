@@ -28,6 +28,7 @@ _HEAD: Final = (
 )
 _BULK: Final = 64 * 1024
 _END: Final = b"0\r\n\r\n"
+_HEALTHY: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 _NOT_FOUND: Final = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -53,7 +54,7 @@ class _Connection(asyncio.Protocol):
         self._received.clear()
         assert self._transport is not None
         if not head.startswith(b"POST"):
-            self._transport.write(_NOT_FOUND)
+            self._transport.write(_HEALTHY if head.startswith(b"GET /health ") else _NOT_FOUND)
             return
         plan = Plan.of(bytes(body))
         if plan.pace > 0:
