@@ -56,9 +56,9 @@ class OwnProxy:
         self.url = ""
 
     @classmethod
-    def for_replay(cls, provider: Provider, backend: Backend) -> Self:
+    def for_replay(cls, provider: Provider, backend: Backend, *, timeout: float = 2) -> Self:
         """Return the proxy in front of a provider that replays: it soon has enough of silence."""
-        environment = {"CEREBRAS_TIMEOUT": "2"}
+        environment = {"CEREBRAS_TIMEOUT": f"{timeout:g}"}
         return cls(provider.base_url_of(backend), backend=backend, environment=environment)
 
     def __enter__(self) -> Self:
