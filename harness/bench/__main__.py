@@ -10,7 +10,7 @@ from typing import Final
 
 import uvloop
 
-from harness.bench import core, guard, report, run
+from harness.bench import core, guard, harness, report, run
 from harness.bench.traffic import KINDS
 
 __all__ = ["main"]
@@ -21,6 +21,7 @@ examples:
   python -m harness.bench compare --only 'codex-*/load'      a row of some subjects
   python -m harness.bench compare --only '*/paced/text' --rounds 3
   python -m harness.bench core                               the core alone, in seconds
+  python -m harness.bench harness                            the harness itself, in a minute
 
 rows: burst, load, first, paced, life, core (codex-proxy), pass (pass-through)
 """
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     compare.set_defaults(command=_compare)
     alone = commands.add_parser("core", help="the core alone, without any I/O")
     alone.set_defaults(command=_core)
+    own = commands.add_parser("harness", help="what replaying and judging cost")
+    own.set_defaults(command=_harness)
     guarded = commands.add_parser("guard", help="fail if the core has become slower")
     guarded.set_defaults(command=_guard)
     arguments = parser.parse_args(argv)
@@ -68,6 +71,12 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _core(arguments: argparse.Namespace) -> int:
     for kind in KINDS:
         print(f"{kind:<10}{core.rate(kind):>10,.0f} deltas/s", flush=True)
+    return 0
+
+
+def _harness(arguments: argparse.Namespace) -> int:
+    for figure in harness.measure():
+        print(figure, flush=True)
     return 0
 
 
