@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import json
 import math
 import os
@@ -22,6 +24,9 @@ __all__ = ["InvalidCassette", "Persister", "Serializer"]
 
 #: Seconds after which an unfinished file is one of somebody who was killed.
 _LEFT_OVER: Final = 60
+
+#: Texts whose content is kept: to play a cassette it is read thrice in a row.
+_KEPT: Final = 8
 
 #: Columns of the JSON and the lists in a file.
 _WIDTH: Final = 100
@@ -109,26 +114,32 @@ class Serializer:
 
     @staticmethod
     def deserialize(text: str) -> dict[str, Any]:
-        # The C loader, where PyYAML was built with it, is ten times as fast.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        document: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
-        faults = schema.check(document, "cassette.json")
-        if faults:
-            raise ValueError("; ".join(map(str, faults[:3])))
-        for number, interaction in enumerate(document["interactions"]):
-            response, place = interaction["response"], f"$.interactions[{number}]"
-            # The schema cannot say it: bytes that are no text are of no type of JSON.
-            if not isinstance(body := response["body"]["string"], str | bytes):
-                raise ValueError(f"{place}.response.body.string: {body!r} is no text")
-            size, chunks = len(_bytes(body)), response["stream"]["chunks"]
-            if sum(chunk for _, chunk in chunks) != size:
-                raise ValueError(f"{place}: the chunks are not {size} bytes")
-            if not all(math.isfinite(milliseconds) for milliseconds, _ in chunks):
-                raise ValueError(f"{place}: a chunk has no time")
-            # vcrpy keeps what it does not know only inside of `response`.
-            if "client_request" in interaction:
-                response["client_request"] = interaction["client_request"]
-        return document
+        return copy.deepcopy(_document(text))  # whoever replays it may change it
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _document(text: str) -> dict[str, Any]:
+    """Return what a cassette says, to be copied; raises `ValueError`, `yaml.YAMLError`."""
+    # The C loader, where PyYAML was built with it, is ten times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
+    faults = schema.check(document, "cassette.json")
+    if faults:
+        raise ValueError("; ".join(map(str, faults[:3])))
+    for number, interaction in enumerate(document["interactions"]):
+        response, place = interaction["response"], f"$.interactions[{number}]"
+        # The schema cannot say it: bytes that are no text are of no type of JSON.
+        if not isinstance(body := response["body"]["string"], str | bytes):
+            raise ValueError(f"{place}.response.body.string: {body!r} is no text")
+        size, chunks = len(_bytes(body)), response["stream"]["chunks"]
+        if sum(chunk for _, chunk in chunks) != size:
+            raise ValueError(f"{place}: the chunks are not {size} bytes")
+        if not all(math.isfinite(milliseconds) for milliseconds, _ in chunks):
+            raise ValueError(f"{place}: a chunk has no time")
+        # vcrpy keeps what it does not know only inside of `response`.
+        if "client_request" in interaction:
+            response["client_request"] = interaction["client_request"]
+    return document
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -202,6 +202,18 @@ def test_an_exception_while_recording_for_the_first_time_leaves_no_file(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_changed_in_one_is_not_changed_for_the_next_who_opens_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    write(path, (request(), response(b"one", b"two")), provenance=ORIGIN)
+
+    with open_cassette(path) as cassette:
+        cassette.responses[0]["stream"]["chunks"].clear()
+        cassette.get_metadata("provenance", None)["scenario"] = "another"
+    with open_cassette(path) as again:
+        assert [data for _, data in chunks_of(again.responses[0])] == [b"one", b"two"]
+        assert provenance(again) == ORIGIN
+
+
 def test_a_replay_changes_nothing_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "c.yaml", (request(), response(b"x")), (request(), response(b"y")))
     before = path.read_bytes()
