@@ -56,7 +56,8 @@ def add(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="ID",
-        help="cassettes (hello), rules (items/2) or sections (items)",
+        help="cassettes (hello, cerebras/hello), rules (items/2) or sections (items); what is the "
+        "name of both, like compaction, is the section",
     )
     parser.add_argument(
         "--variant",
