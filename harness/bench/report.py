@@ -1,17 +1,22 @@
-"""A run of the bench as tables in Markdown, and as JSON."""
+"""A run of the bench as tables in Markdown, as JSON, and as the measured part of a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from harness.bench.growth import Growth
 from harness.bench.judge import PEER, Judged, judged
 from harness.bench.run import Results
-from harness.bench.subjects import PASS_THROUGH, RELAY, UPSTREAM
+from harness.bench.subjects import PASS_THROUGH, RELAY, SUBJECTS, UPSTREAM
+from harness.errors import HarnessError
 
-__all__ = ["as_json", "tables"]
+__all__ = ["MARKS", "as_json", "page", "tables"]
+
+#: What stands before and behind the part of a page that is written here.
+MARKS: Final = ("<!-- measured: python -m harness.bench page -->", "<!-- end of measured -->")
 
 
 def as_json(results: Results) -> bytes:
@@ -29,7 +34,32 @@ def tables(results: Results) -> str:
     for kind, figure in judged(results):
         by_kind.setdefault(kind, []).append(figure)
     lines = [line for kind, figures in by_kind.items() for line in _table(results, kind, figures)]
-    return "\n".join([*lines, *_notes(results)]) + "\n"
+    return "\n".join([*lines, *(f"- {note}" for note in _notes(results))]) + "\n"
+
+
+def page(old: str, results: Results, grown: Growth, picture: str) -> str:
+    """Return the page `old` with new measurements; `picture` is where the plot of growth is.
+
+    Raises `HarnessError` where the page has no place for them.
+    """
+    before, start, rest = old.partition(MARKS[0])
+    _, end, behind = rest.partition(MARKS[1])
+    if not start or not end:
+        raise HarnessError(f"the page has no part between {MARKS[0]} and {MARKS[1]}")
+    curves = [f"- {curve}" for curve in grown.curves]
+    measured = [
+        start,
+        "",
+        tables(results),
+        f"![What growth costs]({picture})",
+        "",
+        *curves,
+        "",
+        f"Growth: {grown.date}; {', '.join(grown.machine.values())}",
+        "",
+        end,
+    ]
+    return before + "\n".join(measured) + behind
 
 
 def _table(results: Results, kind: str, figures: list[Judged]) -> Iterator[str]:
@@ -69,6 +99,9 @@ def _notes(results: Results) -> Iterator[str]:
                 yield f"(!) {kind}, {row}, {subject}: {fault}"
     for subject, reason in results.left_out.items():
         yield f"{subject} is left out: {reason}"
+    packages = [each.package for each in SUBJECTS if each.name in results.subjects and each.package]
+    if packages:
+        yield f"peers: {', '.join(packages)}"
     load = ", ".join(f"{each:.1f}" for each in results.load)
     machine = ", ".join(results.machine.values())
     yield f"{results.rounds} rounds on {results.date}; {machine}; load before and after: {load}"

@@ -37,7 +37,7 @@ from harness.bench.subjects import (
 )
 from harness.bench.traffic import KINDS
 
-__all__ = ["Progress", "Results", "is_chosen", "machine", "run"]
+__all__ = ["Progress", "Results", "allow_many_files", "is_chosen", "machine", "run"]
 
 #: Seconds that a subject may spend on one row and kind: what is that slow needs no more rounds.
 _BUDGET: Final = 20.0
@@ -82,9 +82,7 @@ def is_chosen(only: list[str], *what: str) -> bool:
 
 async def run(rounds: int, only: list[str], progress: Progress) -> Results:
     """Measure, and return what came of it; `only` are patterns: SUBJECT, SUBJECT/ROW/KIND."""
-    # A stream takes two descriptors of a proxy, and there are up to a thousand.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_files()
     results = Results(
         rounds, datetime.date.today().isoformat(), machine(), load=[os.getloadavg()[0]]
     )
@@ -176,6 +174,12 @@ class _Bench:
         yield lambda measured: self._results.add(round, subject, row, kind, measured)
         spent = self._spent.get((subject, row, kind), 0.0)
         self._spent[subject, row, kind] = spent + time.monotonic() - start
+
+
+def allow_many_files() -> None:
+    """Allow what is started from here a thousand streams: each takes descriptors of a proxy."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def machine() -> dict[str, str]:
