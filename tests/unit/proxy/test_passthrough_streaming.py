@@ -6,8 +6,10 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -129,6 +131,23 @@ def test_a_recording_passes_byte_for_byte_and_piece_by_piece(
 
     assert read_step_by_step(http, backend, *awkwardly_cut(recording, path.stem)) == recording
     assert read_step_by_step(http, backend, *recording.splitlines(keepends=True)) == recording
+
+
+def events_counted(http: httpx.Client) -> int:
+    found = re.search(r"^codex_proxy_events_total (\d+)", http.get("/metrics").text, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def test_events_are_counted_however_they_are_cut(http: httpx.Client, backend: Backend) -> None:
+    before = events_counted(http)
+
+    read_step_by_step(http, backend, b"data: x", b"\n", b"\ndata: y\nid: 1", b"\n\nid: 2\n", b"\n")
+
+    end = time.monotonic() + PATIENCE
+    while events_counted(http) < before + 3 and time.monotonic() < end:
+        time.sleep(0.01)  # they are counted when the request is over, a little after its last byte
+    assert events_counted(http) == before + 3
 
 
 def test_a_character_and_an_end_of_line_may_be_cut(http: httpx.Client, backend: Backend) -> None:
