@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from harness.codex_cases import Case
+from harness.codex_case import Case
 from harness.codex_catalog import CATALOG
 from harness.codex_cli import Codex, CodexUnavailable, Run
 from harness.codex_judges import Outcome

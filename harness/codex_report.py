@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harness import __version__
-from harness.codex_cases import CASES, Case
+from harness.codex_case import Case
+from harness.codex_cases import CASES
 from harness.codex_matrix import Cell, numbers
 
 __all__ = ["markdown"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.codex_cases import Case
+    from harness.codex_case import Case
     from harness.codex_matrix import Cell
 
 __all__ = ["add"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.codex_cases import CASES, Case
+from harness.codex_case import Case
+from harness.codex_cases import CASES
 from harness.codex_cli import Codex
 from harness.codex_matrix import Matrix
 

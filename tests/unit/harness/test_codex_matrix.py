@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import codex_cases, codex_report
-from harness.codex_cases import Case
+from harness.codex_case import Case
 from harness.codex_cli import Codex
 from harness.codex_matrix import Cell, Matrix, numbers
 
