@@ -121,3 +121,27 @@ def exchange(*events: Json, said: Said | None = None) -> Exchange:
     """Return the exchange in which the client got these events."""
     answer = Answer(200, "text/event-stream", read_events(sse(*events)))
     return Exchange(answer, said or Said(), "cassettes/a/b.yaml, turn 1")
+
+
+RESPONSE: Json = {"id": "resp_1", "output": []}
+
+STOPPED = Said(finish_reason="stop")
+
+
+def event(kind: str, **data: object) -> Json:
+    """Return the event `response.KIND`."""
+    return {"type": f"response.{kind}", **data}
+
+
+def ends(kind: str, *items: Json, **more: object) -> Json:
+    """Return the event that ends a response with these items."""
+    error = {"code": "server_error", "message": "It broke."} if kind == "failed" else None
+    response = {"id": "resp_1", "output": list(items), "error": error, **more}
+    return event(kind, response=response)
+
+
+def told(*events: Json, said: Said = STOPPED) -> Exchange:
+    """Return the exchange in which a response began, and then the client got these events."""
+    begins = [event(kind, response=RESPONSE) for kind in ("created", "in_progress")]
+    numbered = [{**one, "sequence_number": number} for number, one in enumerate([*begins, *events])]
+    return exchange(*numbered, said=said)
