@@ -20,6 +20,10 @@ CREDENTIAL: Final = "the-clients-own-credential"
 #: Seconds after which a proxy that has not answered counts as hanging.
 PATIENCE: Final = 30.0
 
+#: Bytes, and events, after which a proxy floods: the longest recording takes 1 MB, or 400 events.
+_MOST_BYTES: Final = 16_000_000
+_MOST_EVENTS: Final = 50_000
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -81,8 +85,8 @@ def send(
     """POST `body` as JSON to `url` + `path`, and take the answer down.
 
     `on_events` gets the events as they come. Raises `httpx.TransportError` where nothing answers at
-    all; a connection that breaks later, or an answer that has no end after `timeout` seconds, is
-    told in the answer.
+    all; a connection that breaks later, or an answer that has no end after `timeout` seconds, 16 MB
+    or 50,000 events, is told in the answer, with what had come by then.
     """
     sent = {
         "content-type": "application/json",
@@ -98,15 +102,21 @@ def send(
     ):
         content_type = response.headers.get("content-type", "")
         answer = Answer(response.status_code, content_type, began=start)
-        reader = EventReader()
+        reader, size = EventReader(), 0
         try:
             for data in response.iter_raw():
                 milliseconds = (time.perf_counter() - start) * 1000
                 events = reader.feed(data, milliseconds)
                 answer.events += events
                 on_events(events)
+                size += len(data)
                 if milliseconds > timeout * 1000:
                     answer.broken = f"it went on for more than {timeout:g} s"
+                elif size > _MOST_BYTES or len(answer.events) > _MOST_EVENTS:
+                    answer.broken = (
+                        f"it went on after {size:,} bytes and {len(answer.events):,} events"
+                    )
+                if answer.broken is not None:
                     break
         except httpx.TransportError as error:
             answer.broken = f"{type(error).__name__}: {error}"
@@ -119,14 +129,24 @@ class EventReader:
 
     def __init__(self) -> None:
         self._count = 0
-        #: Bytes after the last blank line.
-        self.rest = b""
+        self._buffer = bytearray()
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes after the last blank line."""
+        return bytes(self._buffer)
 
     def feed(self, data: bytes, at: float = 0.0) -> list[Event]:
         """Return the events that `data` completes, which came after so many milliseconds."""
-        *blocks, self.rest = (self.rest + data).split(b"\n\n")
-        events = [_event(self._count + number, block, at) for number, block in enumerate(blocks)]
-        self._count += len(events)
+        # What was there is not searched again: a line may be long, and come in many pieces.
+        begin, look = 0, max(0, len(self._buffer) - 1)
+        self._buffer += data
+        events: list[Event] = []
+        while (end := self._buffer.find(b"\n\n", look)) >= 0:
+            events.append(_event(self._count, bytes(self._buffer[begin:end]), at))
+            self._count += 1
+            begin = look = end + 2
+        del self._buffer[:begin]
         return events
 
 

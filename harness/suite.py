@@ -52,6 +52,9 @@ _EDGES: Final[Mapping[Backend, Sequence[str]]] = {
 #: Faults of one rule in one case that are kept: what is wrong with every event is wrong once.
 _MOST: Final = 20
 
+#: Characters of what was expected, and of what came, that are kept.
+_LONGEST: Final = 10_000
+
 #: The reconstruction does not depend on how the provider's bytes come.
 _VARIANTS: Final = "variants/1"
 
@@ -122,12 +125,17 @@ def _verdicts(
                 fault.level,
                 "fault",
                 where=fault.where,
-                expected=fault.expected,
-                actual=fault.actual + and_more,
+                expected=_shortened(fault.expected),
+                actual=_shortened(fault.actual) + and_more,
                 turn=fault.turn,
                 event=fault.event,
                 requirement=RULES[rule].requirement if rule in RULES else fault.requirement,
             )
+
+
+def _shortened(text: str) -> str:
+    more = len(text) - _LONGEST
+    return text if more <= 0 else f"{text[:_LONGEST]} (and {more:,} characters more)"
 
 
 # --- judging -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 
@@ -140,6 +141,27 @@ def test_an_answer_that_never_ends_is_given_up(upstream: Upstream) -> None:
 
     assert answer.broken == "it went on for more than 0.2 s"
     assert len(answer.events) > 1
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b": \n\n" * 20_000, r"it went on after \d+,\d{3} bytes and [5-9]\d,\d{3} events"),
+        (b"x" * 1_000_000, r"it went on after 1\d,\d{3},\d{3} bytes and 0 events"),
+    ],
+    ids=["events", "bytes"],
+)
+def test_an_answer_that_floods_is_given_up(upstream: Upstream, data: bytes, told: str) -> None:
+    async def flood(say: Say) -> None:
+        while True:
+            await say(data)
+            await asyncio.sleep(0)  # it would not, to a client that has left
+
+    upstream.does(flood)
+
+    answer = send(upstream.url, {}, timeout=10)
+
+    assert re.fullmatch(told, answer.broken or "")
 
 
 def test_data_that_is_nested_too_deeply_is_none() -> None:

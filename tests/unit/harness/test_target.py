@@ -126,6 +126,15 @@ async def drips(receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.05)
 
 
+async def floods(receive: Receive, send: Send) -> None:
+    """Send one line that never ends, as fast as it is taken."""
+    head = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    while True:
+        await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+        await asyncio.sleep(0)
+
+
 async def hangs_up(receive: Receive, send: Send) -> None:
     raise BreakConnection(reset=True)
 
@@ -137,6 +146,7 @@ def event(data: object) -> bytes:
 NONSENSE = {
     "hangs": (hangs, "edge/1"),
     "drips": (drips, "framing/3"),
+    "floods": (floods, "framing/3"),
     "hangs up": (hangs_up, "edge/1"),
     "refuses": (saying(b"<html>", status=503), "framing/1"),
     "says nothing": (saying(), "text/1"),
