@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from harness.chat_stream import read_chat_stream
 from harness.client import CREDENTIAL, PATIENCE, Event, read_events, send
 from harness.provider import Provider
 from harness.rules import Exchange, Fault, UpstreamRequest
+from harness.rules.asked import tools_of
 from harness.scenarios import Backend
 from harness.transport import CassetteTransport
 from harness.turns import TurnTransport
@@ -110,7 +111,7 @@ def replay(
         private = _PRIVATE if played.backend == "cerebras" else {}
         summaries: list[str] = []
         for number, (request, responses) in enumerate(_turns(cassette), 1):
-            turn.begin(responses)
+            turn.begin(responses, tools_of(request["body"]))
             asked = len(provider.requests)
             where = f"{played.file}, turn {number}"
             try:
@@ -243,7 +244,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _turns(cassette: Cassette) -> Iterator[tuple[dict[str, Any], Sequence[Mapping[str, Any]]]]:
+def _turns(cassette: Cassette) -> Iterator[tuple[dict[str, Any], Sequence[dict[str, Any]]]]:
     """Yield each request of the client, with all answers that it took to answer it."""
     if "client_request" not in cassette.responses[0]:
         raise InvalidCassette(f"{cassette.path}: has no client_request to send")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 
+from harness.offered import in_offered_words
+from harness.rules.asked import Tool
 from harness.transport import Pace, at_once, replayed
 
 __all__ = ["TurnTransport"]
@@ -20,16 +22,21 @@ class TurnTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, pace: Callable[[], Pace] = lambda: at_once) -> None:
         self._pace = pace
-        self._responses: Sequence[Mapping[str, Any]] = ()
+        self._responses: Sequence[dict[str, Any]] = ()
+        self._tools: Sequence[Tool] = ()
         self._played = 0
 
-    def begin(self, responses: Sequence[Mapping[str, Any]]) -> None:
-        """Answer with `responses`, as a cassette has them, from now on."""
+    def begin(self, responses: Sequence[dict[str, Any]], tools: Sequence[Tool] = ()) -> None:
+        """Answer with `responses`, as a cassette has them, from now on.
+
+        They are changed where the client's `tools` are offered in other words than was recorded.
+        """
         self._responses = responses
+        self._tools = tools
         self._played = 0
 
     @property
-    def played(self) -> Sequence[Mapping[str, Any]]:
+    def played(self) -> Sequence[dict[str, Any]]:
         """The answers of this turn that were asked for."""
         return self._responses[: self._played]
 
@@ -37,4 +44,6 @@ class TurnTransport(httpx.AsyncBaseTransport):
         if request.method != "POST":
             return httpx.Response(404, json={"error": {"message": "this provider only answers"}})
         self._played = min(self._played + 1, len(self._responses))
-        return replayed(self._responses[self._played - 1], self._pace())
+        answer = self._responses[self._played - 1]
+        in_offered_words(answer, self._tools, await request.aread())
+        return replayed(answer, self._pace())

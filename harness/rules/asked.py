@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 __all__ = ["Tool", "calls_in", "input_of", "meant", "parts_of", "told", "tools_of"]
@@ -55,7 +55,7 @@ def _flat(tools: Iterable[Mapping[str, Any]], namespace: str | None = None) -> I
             yield Tool(str(kind), tool["name"], namespace, tool)
 
 
-def meant(name: str, tools: Iterable[Tool]) -> Tool | None:
+def meant(name: str, tools: Sequence[Tool]) -> Tool | None:
     """Return the tool that the provider means by `name`; None where that cannot be known."""
     for tool in tools:
         names = [tool.name]
@@ -63,7 +63,9 @@ def meant(name: str, tools: Iterable[Tool]) -> Tool | None:
             names = [tool.namespace + joint + tool.name for joint in _JOINTS]
         if name in names:
             return tool
-    return None
+    # Without its namespace, where no other one has that name.
+    alike = [tool for tool in tools if tool.name == name]
+    return alike[0] if len(alike) == 1 else None
 
 
 def parts_of(content: object) -> list[str]:

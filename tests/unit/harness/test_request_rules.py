@@ -181,7 +181,7 @@ def function(name: str, **more: object) -> Json:
         (
             {"type": "namespace", "name": "n", "tools": [{"type": "custom", "name": "f"}]},
             "f",
-            ["request/2", "request/4"],
+            [],
         ),
         # What is too long for the provider, or illegal there, becomes something else.
         ({"type": "custom", "name": "f" * 65}, "short", []),
