@@ -120,13 +120,14 @@ class Client:
             answering.cancel()
             leaving.cancel()
             await asyncio.wait({answering, leaving})
-        if not answering.cancelled():
-            answering.result()
-        elif self.stopped:
-            await self._stop()
-        else:
-            # Nobody leaves an answer that had come to its end.
-            self.record.outcome = self.record.outcome or "left"
+        try:
+            answering.result()  # also makes the task forget how, and with what, it was cancelled
+        except asyncio.CancelledError:
+            if self.stopped:
+                await self._stop()
+            else:
+                # Nobody leaves an answer that had come to its end.
+                self.record.outcome = self.record.outcome or "left"
 
     async def _stop(self) -> None:
         """End what has no end of its own, so that it does not look complete."""

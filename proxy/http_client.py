@@ -167,7 +167,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._fault: ConnectionFault | None = None
+        #: What went wrong, in words: an exception would keep all that waited for this connection.
+        self._fault: tuple[Fault, str] | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: Answer | None = None
         #: What has come of a body, and how many bytes that came with it.
@@ -250,7 +251,7 @@ class _Connection(asyncio.Protocol):
     async def _news(self) -> None:
         """Wait until something has happened; raises `ConnectionFault` if that was the last."""
         if self._fault is not None:
-            raise self._fault
+            raise ConnectionFault(*self._fault)
         self._waiter = self._loop.create_future()
         await self._waiter
 
@@ -339,7 +340,7 @@ class _Connection(asyncio.Protocol):
         if self._is_complete:
             self._is_kept = False
         elif self._fault is None:
-            self._fault = ConnectionFault(fault, detail)
+            self._fault = (fault, detail)
         self.close()
         self._wake()
 
