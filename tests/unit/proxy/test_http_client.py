@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -284,6 +285,36 @@ def test_a_body_is_not_collected_for_who_reads_slowly() -> None:
             await asyncio.sleep(0.7)  # longer than the provider may be silent, but it is not
             assert sent < 20_000_000
             assert sum([len(data) async for data in answer]) == 50_000_000
+
+    asyncio.run(run())
+
+
+def test_who_has_much_to_read_lets_others_have_their_turn() -> None:
+    body = bytes(range(256)) * 800
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def run() -> None:
+        wire = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(wire + body)
+            await reader.read()
+
+        async with provider(serve) as client, client.request("GET", "/", []) as answer:
+            await asyncio.sleep(0.2)  # until it is all here
+            others = asyncio.create_task(take_turns())
+            parts = [(data, turns) async for data in answer]
+            others.cancel()
+        assert b"".join(data for data, _ in parts) == body
+        assert max(len(data) for data, _ in parts) <= 16 * 1024
+        assert all(then < now for (_, then), (_, now) in pairwise(parts[:-1]))
 
     asyncio.run(run())
 
