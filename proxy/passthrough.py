@@ -127,7 +127,7 @@ async def _pass_back(
     """Send what is answered as it comes; raises `ConnectionFault` for what is no answer."""
     if not 200 <= answer.status < 600:
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
-    dropped = _NOT_OF_NO_BODY if answer.status == 304 else frozenset[bytes]()
+    dropped = _NOT_OF_NO_BODY if answer.status in (204, 304) else frozenset[bytes]()
     await client.start(answer.status, _end_to_end(answer.headers, dropped))
     async for data in answer:
         if tape is not None:
