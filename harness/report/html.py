@@ -27,7 +27,7 @@ from harness.verdicts import Verdict
 __all__ = ["html_of"]
 
 #: In the order in which they need each other.
-_SCRIPTS: Final = ("tools.js", "timeline.js", "page.js")
+_SCRIPTS: Final = ("tools.js", "timeline.js", "matrix.js", "case.js", "page.js")
 
 #: Words, and whatever stands between them, one by one.
 _TOKENS: Final = re.compile(r"\w+|\s+|[^\w\s]")

@@ -44,3 +44,52 @@ const draw = (id, depends, children) => {
   if (had)
     [...$(id).querySelectorAll("[data-key]")].find((one) => one.dataset.key === had)?.focus();
 };
+
+// --- what the report holds ---------------------------------------------------------------------
+
+const index = JSON.parse($("index").textContent);
+const NOWHERE = { case: "", turn: "", event: "", chunk: "" };
+const sections = [...new Set(index.rules.map((rule) => rule.section))];
+const key = (one) => [one.subject, one.cassette, one.variant].join(" ~ ");
+const byKey = new Map(index.cases.map((one, number) => [key(one), number]));
+
+// --- verdicts ----------------------------------------------------------------------------------
+
+const outcomeOf = (one, wanted) => {
+  let found = null;
+  for (let at = 0; at < index.rules.length; at++) {
+    if (!wanted(index.rules[at])) continue;
+    const outcome = OUTCOMES[one.verdicts[at]];
+    if (outcome && (found === null || WORST_FIRST.indexOf(outcome) < WORST_FIRST.indexOf(found)))
+      found = outcome;
+  }
+  return found;
+};
+const wantedBy = (state) => (rule) =>
+  (!state.section || rule.section === state.section) && (!state.rule || rule.id === state.rule);
+
+const byRule = new Map(index.rules.map((rule) => [rule.id, rule]));
+// What was found in a case of the rules that are looked at.
+const foundIn = (state, one) => one.found.filter((found) => wantedBy(state)(byRule.get(found.rule)));
+
+const chosenCases = (state) => {
+  const wanted = wantedBy(state);
+  const faults = new Map(
+    index.cases.map((one) => [
+      one,
+      foundIn(state, one).filter((found) => found.verdict === "fault").length,
+    ]),
+  );
+  return index.cases
+    .filter((one) => !state.subject || one.subject === state.subject)
+    .filter((one) => !state.variant || one.variant === state.variant)
+    .filter((one) => {
+      const outcomes = index.rules.flatMap((rule, at) =>
+        wanted(rule) ? [OUTCOMES[one.verdicts[at]]] : [],
+      );
+      return state.verdict
+        ? outcomes.includes(state.verdict)
+        : outcomes.some(Boolean) || !(state.section || state.rule);
+    })
+    .sort((one, other) => faults.get(other) - faults.get(one));
+};

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -128,6 +129,27 @@ def test_what_a_proxy_says_is_text(browser: Browser, tmp_path: Path) -> None:
     assert browser.complaints == []
 
 
+def test_faults_of_one_rule_are_told_together(
+    browser: Browser, tmp_path: Path, lines: list[Line]
+) -> None:
+    found = [
+        line
+        for line in lines
+        if isinstance(line, Verdict)
+        and (line.subject, line.cassette[9:], line.verdict) == (MUTANT, "parallel-calls", "fault")
+    ]
+    (call,) = [line for line in found if line.rule == "items/2"]
+    more = [replace(call, event=(call.event or 0) + number) for number in (1, 2)]
+    browser.open(written(tmp_path, [*lines, *more]), CALLS)
+
+    assert len(text(browser, "article.finding")) == len(found)
+    assert len(text(browser, ".finding dl")) == len(found) + 2
+    assert text(browser, ".finding summary") == ["2 more of items/2"]
+    # A link to one that is folded away shows it.
+    browser.run("document.querySelector('.finding details dl a').click()")
+    browser.wait("return document.querySelector('.finding details[open] dl[aria-current]')")
+
+
 # --- how it is used ------------------------------------------------------------------------------
 
 
@@ -141,6 +163,31 @@ def test_a_cell_of_the_matrix_filters_the_cases(browser: Browser, page: Path) ->
     assert rows
     assert all(MUTANT in row and "fault" in row for row in rows)
     assert text(browser, "#status") == [f"{len(rows)} cases of 8"]
+    # What is counted, and told first, is what is looked at.
+    items = [finding for finding in text(browser, ".finding h3") if "items/" in finding]
+    assert text(browser, ".finding h3")[: len(items)] == items
+    assert re.findall(r"\d+(?= fault)", rows[0]) == [str(len(items))]
+
+
+def test_many_columns_are_folded_into_one_for_each_subject(
+    browser: Browser, tmp_path: Path, lines: list[Line]
+) -> None:
+    many: list[Line] = list(lines)
+    for number in range(5):
+        varied = (line for line in lines if not isinstance(line, Run))
+        many += [replace(line, variant=f"variant-{number}") for line in varied]
+    browser.open(written(tmp_path, many))
+    heads = "#matrix thead tr:last-child th"
+    assert text(browser, heads) == ["6 variants"] * 2
+
+    browser.run(f"document.querySelector('[data-key=\"items {MUTANT} \"]').click()")
+    browser.wait("return document.querySelector('#matrix td [aria-current]')")
+    assert text(browser, "#status") == [f"{len(text(browser, '#list li'))} cases of 48"]
+
+    browser.run(f"document.querySelector('[data-key=\"open {MUTANT}\"]').click()")
+    browser.wait("return document.querySelector('#matrix thead [aria-expanded=true]')")
+    variants = ["recorded", *(f"variant-{number}" for number in range(5))]
+    assert text(browser, heads) == ["6 variants", *variants]
 
 
 @pytest.mark.parametrize("verdict", ["fault", "gap", "pass"])
