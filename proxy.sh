@@ -5,7 +5,8 @@ set -u
 umask 077
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
-state=${XDG_STATE_HOME:-${HOME:-}/.local/state}/codex-proxy
+states=${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}
+state=$states/codex-proxy
 
 # Seconds that an instance has to answer after its start, and to finish its streams at its end.
 START=30
@@ -174,9 +175,9 @@ last_words() {
 }
 
 make_state() {
-    case $state in
+    case $states in
     /*) ;;
-    *) die 1 "the state directory is no absolute path: $state; set HOME or XDG_STATE_HOME." ;;
+    *) die 1 "there is no place for its state ('$states'); set HOME or XDG_STATE_HOME to an absolute path." ;;
     esac
     { mkdir -p -- "$state" && [ ! -L "$state" ] && chmod 700 -- "$state"; } 2>/dev/null ||
         die 1 "$state cannot be used: it must be a directory of your own, and no link."
@@ -351,10 +352,11 @@ help | -h | --help)
     usage
     exit
     ;;
-*)
+'')
     usage >&2
     exit 2
     ;;
+*) die 2 "'$command' is no command; './proxy.sh help' shows what is." ;;
 esac
 
 choose "$asked_backend" "$asked_port"

