@@ -41,8 +41,6 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _SCENARIO: Final = "create-file-exec"
 _KEY: Final = "csk-emulator"
 
-_SETUP: Final = "codex-proxy setup --write"
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -98,6 +96,9 @@ class _Patient:
     def __init__(self, backend: Backend, url: str | None, environment: Mapping[str, str]) -> None:
         self._backend = backend
         self._environment = environment
+        self._setup = "codex-proxy setup --write"
+        if backend == "chatgpt":
+            self._setup += " --backend chatgpt"
         self._codex: Codex | None = None
         home = environment.get("CODEX_HOME")
         self._home = Path(home) if home else Path.home() / ".codex"
@@ -120,13 +121,13 @@ class _Patient:
             self._found(address)
             return f"OPENAI_BASE_URL is {address}"
         path = self._home / "config.toml"
-        settings = _read_toml(path)
+        settings = _read_toml(path, self._setup)
         name = settings.get("model_provider")
         provider = _table(settings.get("model_providers")).get(name) if name else None
         if not isinstance(provider, dict) or not isinstance(provider.get("base_url"), str):
-            raise _Wrong(f"{path} does not say where the proxy is", _SETUP)
+            raise _Wrong(f"{path} does not say where the proxy is", self._setup)
         if provider.get("wire_api") != "responses":
-            raise _Wrong(f'{path}: {name} lacks wire_api = "responses"', _SETUP)
+            raise _Wrong(f'{path}: {name} lacks wire_api = "responses"', self._setup)
         self._found(provider["base_url"])
         if self._backend == "cerebras" and not _is_older(self._codex, 105):  # reads no catalog
             self._check_catalog(settings)
@@ -136,23 +137,23 @@ class _Patient:
         url = address.rstrip("/").removesuffix("/v1")
         if self._asked_url not in (None, url):
             raise _Wrong(
-                f"Codex asks {url}, not {self._asked_url}", f"{_SETUP} --url {self._asked_url}"
+                f"Codex asks {url}, not {self._asked_url}", f"{self._setup} --url {self._asked_url}"
             )
         self._url = url
 
     def _check_catalog(self, settings: Mapping[str, Any]) -> None:
         model, path = settings.get("model"), settings.get("model_catalog_json")
         if not model:
-            raise _Wrong("config.toml names no model", _SETUP)
+            raise _Wrong("config.toml names no model", self._setup)
         try:
             models = json.loads(Path(path).read_text(encoding="utf-8"))["models"] if path else []
             known = {each["slug"] for each in models}
         except (OSError, ValueError, KeyError, TypeError):
-            raise _Wrong(f"the model catalog {path} cannot be read", _SETUP) from None
+            raise _Wrong(f"the model catalog {path} cannot be read", self._setup) from None
         if model not in known:
             raise _Wrong(
                 f"no catalog describes {model}: Codex warns, and offers no apply_patch",
-                _SETUP,
+                self._setup,
                 harmless=True,
             )
 
@@ -180,7 +181,8 @@ class _Patient:
     def _sends_key(self) -> bool:
         """Whether there is a key that can stand in a header."""
         key = self._key if self._backend == "cerebras" else ""
-        return bool(key) and key.isascii() and key.isprintable()
+        # As the proxy takes it.
+        return bool(key) and key.isascii() and key.isprintable() and not set(key) & set(' "\\')
 
     # --- what must answer ------------------------------------------------------------------------
 
@@ -193,7 +195,7 @@ class _Patient:
         if health.status_code != 200 or b"healthy" not in health.content:
             raise _Wrong(
                 f"{self._url}/health answers HTTP {health.status_code}: another program is there",
-                f"another port, such as PROXY_PORT=10002; then {_SETUP}",
+                f"another port, such as PROXY_PORT=10002; then {self._setup}",
             )
         return f"{self._url} is healthy"
 
@@ -263,11 +265,11 @@ def _is_older(codex: Codex | None, minor: int) -> bool:
     return tuple(map(int, codex.version.split(".")[:2])) < (0, minor)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path, mend: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise _Wrong(f"{path} is not there", _SETUP) from None
+        raise _Wrong(f"{path} is not there", mend) from None
     except OSError as error:
         raise _Wrong(f"{path} cannot be read: {error.strerror}", "let it be read") from None
     except ValueError as error:

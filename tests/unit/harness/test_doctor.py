@@ -182,6 +182,14 @@ def test_a_configuration_that_does_not_lead_to_the_proxy(
     assert not check.harmless
 
 
+def test_the_pass_through_is_set_up_as_such(machine: Machine) -> None:
+    machine.config.unlink()
+
+    check = machine.check("Configuration", "chatgpt")
+
+    assert check.mend == "codex-proxy setup --write --backend chatgpt"
+
+
 def test_another_proxy_than_the_one_in_question(machine: Machine) -> None:
     check = machine.check("Configuration", url="http://127.0.0.1:9")
 
@@ -244,7 +252,7 @@ def test_an_address_with_a_secret_is_not_quoted(machine: Machine, url: str) -> N
     assert "csk-the-key" not in check.mend
 
 
-@pytest.mark.parametrize("key", ["", "ключ", "a\nb"])
+@pytest.mark.parametrize("key", ["", "ключ", "a\nb", "csk-a b", 'csk-"'])
 def test_a_key_that_is_none(machine: Machine, key: str) -> None:
     machine.environment["CEREBRAS_API_KEY"] = key
 
