@@ -12,7 +12,10 @@ import pytest
 
 from harness.schema import check
 from harness.subject import OwnProxy
+from proxy import upstream as upstream_module
+from proxy.settings import Settings
 from tests.unit.proxy.provider import KEY, PATIENCE, Provider, hold, reply, stream
+from tests.unit.proxy.serving import serving
 from tests.unit.proxy.streams import final, finishes, items, outline, read, says, tokens
 
 REQUEST = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
@@ -312,6 +315,21 @@ def test_an_error_without_end_is_not_read_to_its_end(
     upstream.answer = hold(left, b"x" * 100_000, status=500)
 
     assert failure(client.post("/v1/responses", json=REQUEST))["code"] == "server_error"
+    assert left.wait(PATIENCE)
+
+
+def test_an_error_that_stops_is_told_with_what_came(
+    upstream: Provider, provider_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_module, "_ERROR_PATIENCE", 0.1)
+    left = threading.Event()
+    upstream.answer = hold(left, b'{"message":"Wrong', status=401)
+
+    with serving(Settings(base_url=provider_url, api_key=KEY)) as client:
+        response = client.post("/v1/responses", json=REQUEST)
+
+    assert response.status_code == 400
+    assert error(response)["message"] == "The provider answered: HTTP 401"
     assert left.wait(PATIENCE)
 
 
