@@ -164,13 +164,15 @@ prepare() {
             die 1 "no virtual environment can be made: $(last_words) (Debian: apt install python3-venv)"
     fi
     "$python" -m pip install -q --disable-pip-version-check -c "$here/constraints.txt" \
-        -e "$here" >"$output" 2>&1 || die 1 "the packages cannot be installed: $(last_words)"
+        -e "$here" >"$output" 2>&1 || die 1 "the packages cannot be installed: $(last_words ERROR:)"
     : >"$mark"
 }
 
-# Print the last line of what was printed.
+# last_words [WORD]: print the last line of what was printed, or the last with WORD from there on.
 last_words() {
-    line=$(grep -v '^[[:space:]]*$' "$output" 2>/dev/null | tail -n 1)
+    line=
+    [ $# -eq 0 ] || line=$(sed -n "s/.*\($1 \)/\1/p" "$output" 2>/dev/null | tail -n 1)
+    [ -n "$line" ] || line=$(grep -v '^[[:space:]]*$' "$output" 2>/dev/null | tail -n 1)
     printf '%s' "${line:-it said nothing}"
 }
 

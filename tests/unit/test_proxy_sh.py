@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -50,6 +50,7 @@ class Operator:
     shell: str = "/bin/sh"
     environment: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
+    script: Path = SCRIPT
 
     @property
     def state(self) -> Path:
@@ -64,7 +65,7 @@ class Operator:
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.shell, str(SCRIPT), *words],
+            [self.shell, str(self.script), *words],
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.home),
@@ -340,6 +341,26 @@ def test_an_interpreter_that_is_not_there_is_told(operator: Operator) -> None:
     said = operator.refused("enable", PROXY_PYTHON="/no/such/python")
 
     assert "PROXY_PYTHON names no program: /no/such/python" in said
+
+
+def test_packages_that_cannot_be_had_are_told(operator: Operator) -> None:
+    port = operator.port()
+    checkout = operator.home / "checkout"
+    checkout.mkdir()
+    for name in ("proxy.sh", "pyproject.toml", "constraints.txt"):
+        shutil.copy(SCRIPT.parent / name, checkout)
+    operator = replace(operator, script=checkout / "proxy.sh")
+
+    run = operator.run("enable", "--port", str(port), PROXY_PYTHON="", PIP_NO_INDEX="1")
+
+    assert run.returncode == 1
+    assert run.stdout == f"proxy.sh: preparing {checkout}/.venv (once; it takes a minute)\n"
+    assert run.stderr == (
+        "proxy.sh: the packages cannot be installed: "
+        "ERROR: No matching distribution found for hatchling>=1.27\n"
+    )
+    assert (checkout / ".venv" / "bin" / "python").exists()
+    assert not (checkout / ".venv" / "codex-proxy-installed").exists()
 
 
 def test_one_that_was_killed_leaves_a_stale_pid_file_and_starts_again(operator: Operator) -> None:
