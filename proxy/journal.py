@@ -187,9 +187,8 @@ class Journal:
     def _write_line(self, record: Record) -> None:
         line = asdict(record)
         line["time"] = datetime.fromtimestamp(record.time, UTC).isoformat(timespec="milliseconds")
-        line["path"] = record.path[:_LONGEST_NAME]
-        line["asked"] = record.asked[:_LONGEST_NAME]
-        line["used"] = record.used[:_LONGEST_NAME]
+        for name in ("path", "asked", "used"):  # cut behind: half a key is none that is found
+            line[name] = hidden(line[name].encode(), self.secret).decode()[:_LONGEST_NAME]
         for name in ("first", "total"):
             line[name] = None if line[name] is None else round(line[name], 4)
         known = {name: value for name, value in line.items() if value not in ("", None, [])}
