@@ -184,6 +184,24 @@ def test_the_key_is_in_no_file(place: Path, upstream: Provider, provider_url: st
     assert latest.read_bytes() == data.replace(KEY.encode(), b"[the key]")
 
 
+def test_a_key_is_found_however_a_stream_is_cut(place: Path) -> None:
+    key, at_once = KEY.encode(), 16 * 1024
+    before = range(at_once - len(key) - 1, at_once + 2)
+    journal = Journal(place, backend="cerebras", port=1, secret=KEY)
+
+    for length in before:
+        data = b"x" * length + key + b"y" * 100
+        tape = Tape(journal)
+        tape.receive(data[:at_once])
+        tape.receive(data[at_once:])
+        tape.close()
+    journal.close()
+
+    kept = sorted((place / "cerebras_responses").glob("response_*"))
+    wanted = [b"x" * length + b"[the key]" + b"y" * 100 for length in before]
+    assert [path.read_bytes() for path in kept] == wanted
+
+
 def test_nothing_is_written_where_logs_are_off(
     tmp_path: Path, upstream: Provider, provider_url: str
 ) -> None:
