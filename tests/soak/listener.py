@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _DELTA: Final = re.compile(rb'"type":"response\.output_text\.delta"[^\n]*?"delta":"(\d+):')
@@ -35,6 +35,13 @@ class Heard:
     #: Seconds to the first chunk, and to the end.
     first: float = 0.0
     last: float = 0.0
+    #: Seconds to each chunk that came in its order.
+    times: list[float] = field(default_factory=list)
+
+    def delays(self, rate: int) -> list[float]:
+        """Return how many seconds later each chunk came than the one that was least late."""
+        late = [time - number / rate for number, time in enumerate(self.times)]
+        return [each - min(late) for each in late]
 
 
 async def listen(port: int, rate: int, count: int, size: int = 8) -> Heard:
@@ -52,9 +59,11 @@ async def listen(port: int, rate: int, count: int, size: int = 8) -> Heard:
         *events, data = (data + more).split(b"\n\n")
         for event in events:
             if (delta := _DELTA.search(event)) is not None:
-                heard.first = heard.first or loop.time() - start
+                now = loop.time() - start
+                heard.first = heard.first or now
                 if int(delta[1]) == heard.count:
                     heard.count += 1
+                    heard.times.append(now)
                 else:
                     heard.wrong += 1
             heard.completed += event.count(b"event: response.completed")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -130,11 +131,19 @@ async def ask(url: str, kinds: list[str]) -> Counter[tuple[str, str]]:
             events = read_events(answer.content) if answer.status_code == 200 else []
             found[kind, outcome(answer.status_code, events)] += 1
 
-    # A connection for each: one that is kept may be closed by the proxy just when it is used again.
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
+    # Connections are kept, and none is idle for as long as the proxy keeps one: nothing is asked
+    # twice, and whatever fails is told.
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
         await asyncio.gather(*(client(http) for _ in range(AT_ONCE)))
     return found
+
+
+def open_streams(url: str) -> float:
+    """Return how many requests the proxy is answering, by its own account."""
+    metrics = httpx.get(f"{url}/metrics", trust_env=False).text
+    (figure,) = re.findall(r"^codex_proxy_streams_open (.*)$", metrics, re.MULTILINE)
+    return float(figure)
 
 
 def test_every_fault_in_a_mix() -> None:
@@ -149,6 +158,7 @@ def test_every_fault_in_a_mix() -> None:
         found = uvloop.run(ask(proxy.url, chosen))
         took = time.monotonic() - start
         after, heavier = settled(proxy.pid, before), memory(proxy.pid)
+        still_open = open_streams(proxy.url)
         said = proxy.said
 
     print(
@@ -160,6 +170,7 @@ def test_every_fault_in_a_mix() -> None:
     wrong = {kind: what for kind, what in found if FAULTS[kind].expected != what}
     assert wrong == {}
     assert found.total() == REQUESTS
+    assert still_open == 0
     assert after <= before
     assert heavier < heavy * 1.2
     assert said.count("\n") == 1, said
