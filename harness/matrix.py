@@ -104,8 +104,9 @@ class Matrix:
         for rule in self._rules:
             cell = self._cells.get((subject, rule))
             if cell is not None and (first := cell.first) is not None:
-                case = f"{first.cassette}, {first.variant}: {_short(first.actual)}"
-                rows.append([rule, str(cell), _short(first.requirement), case])
+                case = f"{first.cassette}, {first.variant}"
+                came = f"{_short(first.actual)}; expected: {_short(first.expected)}"
+                rows.append([rule, str(cell), _short(first.requirement), f"{case}: {came}"])
         return rows
 
 
@@ -113,7 +114,7 @@ def _section(rule: str) -> str:
     return rule.partition("/")[0]
 
 
-def _short(text: str, most: int = 200) -> str:
+def _short(text: str, most: int = 120) -> str:
     line = line_of(text)
     return line if len(line) <= most else f"{line[:most]}…"
 

@@ -9,9 +9,8 @@ from harness.verdicts import Level, Line, Outcome, Run, Verdict
 def verdict(
     subject: str, rule: str, outcome: Outcome, case: str = "a", level: Level = "MUST"
 ) -> Verdict:
-    return Verdict(
-        subject, case, "recorded", rule, level, outcome, actual="<x> | y", requirement="It is so."
-    )
+    about = (subject, case, "recorded", rule, level, outcome)
+    return Verdict(*about, expected="z", actual="<x> | y", requirement="It is so.")
 
 
 LINES: list[Line] = [
@@ -43,4 +42,4 @@ def test_a_page_has_an_example_of_each_fault_and_who_is_not_in_it() -> None:
     assert page.startswith("# Peers\n\n|  | ours 0.1 | theirs |\n| --- | --- | --- |\n")
     assert "\nanother 1.0 is not in it: it cannot be installed\n" in page
     assert "\n## ours 0.1\n\nNo fault.\n" in page
-    assert "| items/2 | 1/2 | It is so. | a, recorded: &lt;x> \\| y |\n" in page
+    assert "| items/2 | 1/2 | It is so. | a, recorded: &lt;x> \\| y; expected: z |\n" in page
