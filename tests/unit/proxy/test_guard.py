@@ -12,8 +12,10 @@ import pytest
 from harness.server import LoopbackServer
 from harness.subject import OwnProxy
 from proxy.guard import is_loopback
+from proxy.settings import Settings
 from tests.unit.proxy.backend import BASE, Backend
 from tests.unit.proxy.provider import KEY, PATIENCE, Provider, hold, reply, stream
+from tests.unit.proxy.serving import serving
 from tests.unit.proxy.streams import Json, final, finishes, read, says
 
 REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
@@ -90,6 +92,19 @@ def test_a_host_that_is_another_is_refused(
     assert response.status_code == 403
     assert error(response) == f"The Host of this request is {host!r}, which is not this proxy."
     assert upstream.seen == []
+
+
+def test_the_configured_host_is_answered(upstream: Provider, provider_url: str) -> None:
+    upstream.answer = HELLO
+    settings = Settings(base_url=provider_url, api_key=KEY, host="Build-Box.example")
+    hosts = ("build-box.example", "BUILD-BOX.example:80", "x.build-box.example", "build-box")
+
+    with serving(settings) as client:
+        answers = [
+            client.post("/responses", json=REQUEST, headers={"host": host}) for host in hosts
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 403]
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:10001", ""])

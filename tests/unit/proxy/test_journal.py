@@ -244,6 +244,26 @@ def test_nobody_else_can_read_them(place: Path, upstream: Provider, provider_url
         assert stat.S_IMODE(path.lstat().st_mode) == wanted, path
 
 
+def test_a_log_that_others_could_read_is_closed_to_them(place: Path) -> None:
+    place.mkdir(parents=True)
+    (place / "proxy_1.log").touch(mode=0o644)
+
+    Journal(place, backend="cerebras", port=1).close()
+
+    assert stat.S_IMODE((place / "proxy_1.log").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["", "cerebras_responses", "proxy_1.log"])
+def test_what_belongs_to_somebody_else_is_refused(place: Path, name: str) -> None:
+    (place / "cerebras_responses").mkdir(parents=True)
+    (place / "proxy_1.log").touch()
+    os.chown(place / name, 12345, 12345)
+
+    with pytest.raises(JournalRefused, match="there can be no logs in"):
+        Journal(place, backend="cerebras", port=1)
+
+
 def link_log(place: Path, target: Path) -> None:
     (place / "proxy_1.log").symlink_to(target)
 
@@ -474,6 +494,7 @@ def test_a_disk_that_hangs_delays_nothing_and_takes_no_memory(place: Path) -> No
         tape.receive(b"x" * 100_000)
     assert time.monotonic() - began < PATIENCE
     assert tape.cut
+    assert [journal.put(1_000_000, lambda: None) for _ in range(20)][-1] is False
 
     os.write(writing, b"x")
     journal.close()

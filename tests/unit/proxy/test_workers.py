@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -93,21 +94,47 @@ def test_a_second_signal_ends_all_of_them_at_once(upstream: Provider, provider_u
         assert isinstance(answer.exception(), httpx.TransportError)
 
 
-def test_a_worker_that_was_killed_is_replaced(upstream: Provider, provider_url: str) -> None:
-    upstream.answer = HELLO
+def test_workers_that_were_killed_are_replaced(upstream: Provider, provider_url: str) -> None:
+    upstream.answer = hold(threading.Event(), says("Hel"))
+    streaming = httpx.Client(timeout=PATIENCE, trust_env=False)
 
     with started(provider_url, saying=True, PROXY_WORKERS="2") as (process, url):
         time.sleep(3)  # what ends sooner than this would end again
         before = workers_of(process)
-        os.kill(min(before), signal.SIGKILL)
-        wait_for(lambda: len(workers_of(process)) == 2 and workers_of(process) != before)
+        with streaming, streaming.stream("POST", f"{url}/responses", json=REQUEST):
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(workers_of(process) - before) == 2)
+        told = httpx.get(f"{url}/metrics", timeout=PATIENCE, trust_env=False).text
+        assert "codex_proxy_streams_open 0.0" in told
+        upstream.answer = HELLO
         assert final(read(ask(url).content))["status"] == "completed"
         process.terminate()
         process.wait(PATIENCE)
         assert process.stderr is not None
         assert process.stderr.read() == (
-            "codex-proxy: a worker ended with status -9; starting another\n"
+            "codex-proxy: a worker ended with status -9; starting another\n" * 2
         )
+
+
+def test_workers_that_cannot_start_are_not_started_for_ever(
+    provider_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'spawn_main' in ' '.join(sys.orig_argv): os._exit(3)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+
+    with started(provider_url, healthy=False, saying=True, PROXY_WORKERS="2", PYTHONPATH=path) as (
+        process,
+        url,
+    ):
+        assert process.wait(PATIENCE) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == (
+            "codex-proxy: a worker ended with status 3 as soon as it had started; stopping\n"
+        )
+        assert refuses(url)
 
 
 def test_workers_do_not_outlive_who_started_them(provider_url: str) -> None:
