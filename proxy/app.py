@@ -35,6 +35,9 @@ __all__ = ["App", "create_app"]
 #: How often this proxy tries again by itself, and the seconds before it does, times 1 to 2.
 _RETRY_AFTER: Final = (0.2, 0.6)
 
+#: Bytes of an answer that are translated at once: a millisecond's work, for which all others wait.
+_AT_ONCE: Final = 32 * 1024
+
 #: Seconds that a provider which has finished has to tell the usage, or to end its stream.
 _LAST_WORD: Final = 2.0
 
@@ -247,7 +250,7 @@ async def _carry(
     deadline: float | None = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None) as patience:
-            async for data in answer:
+            async for data in answer.parts(_AT_ONCE):
                 if tape is not None:
                     tape.receive(data)
                 if deadline is not None:

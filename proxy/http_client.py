@@ -41,10 +41,6 @@ _KEPT: Final = 120
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
 
-#: Bytes of a body that are handed over at once: it is a millisecond's work to translate them, and
-#: all who are served wait for it.
-_AT_ONCE: Final = 16 * 1024
-
 #: Bytes of a body that wait for who reads it slowly.
 _LONGEST_QUEUE: Final = 256 * 1024
 
@@ -76,6 +72,14 @@ class Answer:
         """Yield what has come; where it breaks off, raise `ConnectionFault` after all of that."""
         while data := await self._connection.read():
             yield data
+
+    async def parts(self, size: int) -> AsyncIterator[bytes]:
+        """Yield it in parts of at most `size` bytes, between which others have their turn."""
+        async for data in self:
+            for start in range(0, len(data), size):
+                yield data[start : start + size]
+                if len(data) > size:  # else there is no more until they had it
+                    await asyncio.sleep(0)
 
 
 class HttpClient:
@@ -210,19 +214,15 @@ class _Connection(asyncio.Protocol):
         return answer
 
     async def read(self) -> bytes:
-        """Return what has come of the body since, or a part of it; empty at its end."""
+        """Return what has come of the body since, empty at its end."""
         while not self._pieces:
             if self._is_complete:
                 return b""
+            self._read_on()
             await self._news()
         data = b"".join(self._pieces)
         self._pieces.clear()
-        if len(data) > _AT_ONCE:
-            self._pieces.append(data[_AT_ONCE:])
-            await asyncio.sleep(0)  # the others' turn
-            return data[:_AT_ONCE]
         self._queued = 0
-        self._read_on()
         return data
 
     def is_open(self) -> bool:

@@ -310,10 +310,11 @@ def test_who_has_much_to_read_lets_others_have_their_turn() -> None:
         async with provider(serve) as client, client.request("GET", "/", []) as answer:
             await asyncio.sleep(0.2)  # until it is all here
             others = asyncio.create_task(take_turns())
-            parts = [(data, turns) async for data in answer]
+            await asyncio.sleep(0)  # until they have begun
+            parts = [(data, turns) async for data in answer.parts(16 * 1024)]
             others.cancel()
         assert b"".join(data for data, _ in parts) == body
-        assert max(len(data) for data, _ in parts) <= 16 * 1024
+        assert max(len(data) for data, _ in parts) == 16 * 1024
         assert all(then < now for (_, then), (_, now) in pairwise(parts[:-1]))
 
     asyncio.run(run())
