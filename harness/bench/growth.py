@@ -25,8 +25,9 @@ __all__ = ["FLAT", "Curve", "Growth", "measure"]
 #: How much the most expensive point of a curve may cost, to the median of all its points.
 FLAT: Final = 1.5
 
-#: Events of a stream, and how many of these streams are asked for.
-_EVENTS: Final = {10: 100, 100: 60, 1000: 40, 10_000: 8, 100_000: 2}
+#: Events of a stream; how many one after the other, and how often: ten events cost a thirtieth of
+#: their request, whose cost they are told from.
+_EVENTS: Final = {10: (20, 60), 100: (20, 20), 1000: (5, 10), 10_000: (2, 4), 100_000: (1, 3)}
 
 #: Streams at a time, how often so many, and events of each.
 _STREAMS: Final = {1: 40, 10: 8, 100: 3, 1000: 2}
@@ -106,13 +107,13 @@ async def _by_events(proxy: Running, progress: Progress) -> AsyncIterator[tuple[
     Short streams take turns with those of one event, as their cost is nearly all the request's.
     """
     one = request(Plan("text", 1))
-    for events, times in _EVENTS.items():
+    for events, (streams, times) in _EVENTS.items():
         progress(f"growth: streams of {events:,} events")
         many = request(Plan("text", events))
-        await _cost(proxy, many, times=1)  # the provider makes it up once
+        await _cost(proxy, many)  # the provider makes it up once
         more = [
-            await _cost(proxy, many, times=2) - await _cost(proxy, one, times=2)
-            for _ in range(times // 2)
+            await _cost(proxy, many, times=streams) - await _cost(proxy, one, times=streams)
+            for _ in range(times)
         ]
         yield events, statistics.median(more) * 1e6 / (events - 1)
 
