@@ -23,6 +23,7 @@ from tests.unit.proxy.provider import (
     stream,
     stream_until,
 )
+from tests.unit.proxy.serving import wait_for
 from tests.unit.proxy.streams import Json, finishes, read, says, tokens
 
 REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
@@ -118,6 +119,8 @@ def test_the_pass_through_counts_too() -> None:
     ):
         client.post("/responses", json=REQUEST)
         client.post("/responses", json=REQUEST)
+        # A request is counted once the client has its answer: it is not made to wait for that.
+        wait_for(lambda: figures(client).get("upstream_failures_total/http_429") == 1)
         told = figures(client)
 
     assert told["events_total"] == 2
