@@ -88,7 +88,7 @@ class Telemetry:
         )
         if record.outcome not in _WELL:
             span.set_status(trace.StatusCode.ERROR)
-        span.end(began + int(record.total * 1e9))
+        span.end(began + round(record.total * 1e9))
 
     def close(self) -> None:
         """Send what is waiting, as far as that does not take long."""
@@ -102,11 +102,13 @@ class Telemetry:
         failed = record.outcome not in _WELL
         # A refusal is known by its status.
         kind = record.code or (str(record.status) if record.status >= 400 else record.outcome)
+        # The clock's milliseconds, without what adding them up has left.
+        first = round(record.first or 0.0, 6) if record.events else None
         known: dict[str, AttributeValue | None] = {
             "gen_ai.request.model": asked,
             "gen_ai.response.id": record.id,
             "gen_ai.response.model": self._name(record.used),
-            "gen_ai.response.time_to_first_chunk": record.first if record.events else None,
+            "gen_ai.response.time_to_first_chunk": first,
             "gen_ai.usage.input_tokens": record.input_tokens,
             "gen_ai.usage.output_tokens": record.output_tokens,
             "http.request.resend_count": record.retries or None,
