@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -55,6 +55,15 @@ _MOST: Final = 20
 #: Characters of what was expected, and of what came, that are kept.
 _LONGEST: Final = 10_000
 
+#: By rule, its faults; or why it could not be looked at.
+_Rows = dict[str, list[Fault] | str]
+
+_INVALID_EVENTS: Final = "the events are not valid"
+_INVALID_REQUEST: Final = "the request is not valid"
+
+#: Whose fault it is that a rule could not be looked at, where it is not the edges'.
+_STANDS_BEFORE: Final = {_INVALID_EVENTS: "schema", _INVALID_REQUEST: "request/1"}
+
 #: The reconstruction does not depend on how the provider's bytes come.
 _VARIANTS: Final = "variants/1"
 
@@ -66,10 +75,12 @@ def run(
     *,
     timeout: float = PATIENCE,
     strict: bool = False,
+    only: Collection[str] = (),
 ) -> Iterator[Line]:
     """Play each case through `subject`; yield the run, then each case with its verdicts.
 
-    A case whose variant cannot be made of its cassette is left out. Raises `InvalidCassette`.
+    `only` names the rules or sections to tell of; none: all of them. A case whose variant cannot be
+    made of its cassette is left out. Raises `InvalidCassette`.
     """
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     target = subject.url("cerebras") if subject.is_foreign else ""
@@ -92,12 +103,27 @@ def run(
         played = play(variant)
         if as_it_was:
             recorded[path] = told(played)
-        yield Case(subject.name, played.name, variant.name, list(_turns(played)))
         rows = _judged(played, subject)
         if compares:
             rows[_VARIANTS] = list(_difference(recorded[path], played))
-        for rule, found in rows.items():
+        # Not before it is judged: whoever interrupts this has whole cases.
+        yield Case(subject.name, played.name, variant.name, list(_turns(played)))
+        for rule, found in _wanted(rows, only).items():
             yield from _verdicts(rule, found, subject.name, played.name, variant.name)
+
+
+def _wanted(rows: _Rows, only: Collection[str]) -> _Rows:
+    """Return the rows of `only`, and the faults for which one of them could not be looked at.
+
+    A proxy that was not reached, or that says what is not valid, has not conformed to anything.
+    """
+    if not only:
+        return rows
+    wanted = {rule for rule in rows if rule in only or rule.partition("/")[0] in only}
+    unseen = {found for rule in wanted if isinstance(found := rows[rule], str)}
+    wanted |= {cause for reason, cause in _STANDS_BEFORE.items() if reason in unseen}
+    wanted |= {rule for rule, found in rows.items() if found and rule.startswith("edge/")}
+    return {rule: found for rule, found in rows.items() if rule in wanted}
 
 
 def _turns(played: Replay) -> Iterator[Turn]:
@@ -141,9 +167,8 @@ def _shortened(text: str) -> str:
 # --- judging -------------------------------------------------------------------------------------
 
 
-def _judged(played: Replay, subject: Subject) -> dict[str, list[Fault] | str]:
-    """Return, by rule, the faults; or why it could not be looked at."""
-    rows: dict[str, list[Fault] | str] = {rule: [] for rule in _EDGES[played.backend]}
+def _judged(played: Replay, subject: Subject) -> _Rows:
+    rows: _Rows = {rule: [] for rule in _EDGES[played.backend]}
     if subject.is_foreign:
         del rows["edge/2"]
     for fault in edge_faults(played):
@@ -173,14 +198,12 @@ def _judged(played: Replay, subject: Subject) -> dict[str, list[Fault] | str]:
     return rows
 
 
-def _add(rows: dict[str, list[Fault] | str], fault: Fault) -> None:
+def _add(rows: _Rows, fault: Fault) -> None:
     before = rows.get(fault.rule, [])
     rows[fault.rule] = [*before, fault] if isinstance(before, list) else [fault]
 
 
-def _check(
-    rule: Rule, exchange: Exchange, rows: dict[str, list[Fault] | str], *, is_valid: bool
-) -> None:
+def _check(rule: Rule, exchange: Exchange, rows: _Rows, *, is_valid: bool) -> None:
     try:
         found = list(rule.faults(exchange))
     except Exception as error:  # a rule takes for granted what the schemas say
@@ -188,8 +211,7 @@ def _check(
             requirement, actual = "an answer can be judged", f"{type(error).__name__}: {error}"
             _add(rows, Fault(rule.id, requirement, "a stream", actual, exchange.where))
         elif not rows[rule.id]:
-            what = "request is" if rule.needs == "request" else "events are"
-            rows[rule.id] = f"the {what} not valid"
+            rows[rule.id] = _INVALID_REQUEST if rule.needs == "request" else _INVALID_EVENTS
         return
     for fault in found:
         _add(rows, fault)

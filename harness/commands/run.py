@@ -110,11 +110,11 @@ def _run(arguments: argparse.Namespace) -> int:
             provider,
             timeout=arguments.timeout,
             strict=arguments.strict,
+            only=rules,
         )
-        chosen = (line for line in lines if _is_wanted(line, rules))
         say = functools.partial(print, flush=True)
         teller = Teller(say, painter(wants_color(sys.stdout)), strict=arguments.strict)
-        told = list(teller.listen(with_gaps(chosen, gaps, str(arguments.gaps))))
+        told = list(teller.listen(with_gaps(lines, gaps, str(arguments.gaps))))
     if not teller.cases:
         raise HarnessError("none of these cassettes can be replayed in such a variant")
     if arguments.report:
@@ -177,11 +177,3 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
     if not paths:
         raise HarnessError(f"there are no cassettes of the {backend} backend")
     return paths, rules
-
-
-def _is_wanted(line: Line, rules: set[str]) -> bool:
-    from harness.verdicts import Verdict
-
-    if not rules or not isinstance(line, Verdict):
-        return True
-    return bool({line.rule, line.rule.partition("/")[0]} & rules)

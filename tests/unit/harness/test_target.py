@@ -320,6 +320,52 @@ def test_rules_and_sections_can_be_chosen(
     assert "edge/4" not in found
 
 
+def test_no_choice_of_rules_is_kept_by_a_proxy_that_is_not_reached(
+    port: int, tmp_path: Path, capsys: Output
+) -> None:
+    only = ("--only", "hello", "items/2", "--report", str(tmp_path))
+
+    assert run("http://127.0.0.1:9", port, *only) == 1
+    assert capsys.readouterr().out.endswith("0 of 1 cassettes conform\n")
+    assert list(rows(tmp_path, "fault")) == ["edge/1"]
+    assert list(rows(tmp_path, "skipped")) == ["items/2"]
+
+
+def _no_index(data: Data) -> None:
+    data["content_index"] = []
+
+
+def test_what_stood_before_the_chosen_rules_is_told(
+    target: OwnProxy, port: int, tmp_path: Path
+) -> None:
+    with Mutant(target.url) as mutant:
+        mutant.mutation = Mutation(with_each("response.output_text.done", _no_index))
+        only = ("--only", "hello", "deltas", "--report", str(tmp_path))
+        assert run(mutant.url, port, *only) == 1
+        assert list(rows(tmp_path, "fault")) == ["schema"]
+        assert rows(tmp_path, "skipped")["deltas/1"].reason == "the events are not valid"
+
+        # It stands before no other rule.
+        only = ("--only", "hello", "request", "--report", str(tmp_path))
+        assert run(mutant.url, port, *only) == 0
+
+
+def test_an_invalid_request_stands_before_the_rules_of_requests(port: int, tmp_path: Path) -> None:
+    async def asks_for_nothing(receive: Receive, send: Send) -> None:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30) as http:
+            url = f"http://127.0.0.1:{port}/v1/chat/completions"
+            await http.post(url, json={"messages": 7})
+        await saying()(receive, send)
+
+    with Misbehaving(asks_for_nothing) as target:
+        only = ("--only", "hello", "conversation", "--report", str(tmp_path))
+        assert run(target.url, port, *only) == 1
+    assert "request/1" in rows(tmp_path, "fault")
+    assert {one.reason for one in rows(tmp_path, "skipped").values()} == {
+        "the request is not valid"
+    }
+
+
 def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
     odd = tmp_path / "odd.yaml"
     odd.write_text("{")
