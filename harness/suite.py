@@ -23,7 +23,7 @@ from harness.scenarios import Backend
 from harness.variants import AS_RECORDED, Variant
 from harness.verdicts import Case, Line, Run, Turn, Verdict
 
-__all__ = ["Subject", "run", "told"]
+__all__ = ["REQUIRED", "Subject", "run", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,9 @@ _STANDS_BEFORE: Final = {_INVALID_EVENTS: "schema", _INVALID_REQUEST: "request/1
 
 #: The reconstruction does not depend on how the provider's bytes come.
 _VARIANTS: Final = "variants/1"
+
+#: The ids of all that is required of a case.
+REQUIRED: Final = frozenset({*RULES, *itertools.chain(*_EDGES.values()), _VARIANTS})
 
 
 def run(

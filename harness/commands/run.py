@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import sys
 from collections.abc import Iterable
@@ -151,18 +152,18 @@ def _base_url(text: str) -> str:
 # --- what is run ---------------------------------------------------------------------------------
 
 
-def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
+def _selected(arguments: argparse.Namespace) -> tuple[list[Path], frozenset[str]]:
     """Return the cassettes to play, and the rules or sections to tell of (none: all of them)."""
     from harness.cassette import backend_of, load
     from harness.replay import case_name
-    from harness.rules import RULES
+    from harness.suite import REQUIRED
 
     backend: Backend | None = arguments.backend or ("cerebras" if arguments.target else None)
-    sections = {rule.partition("/")[0] for rule in RULES}
-    sections |= {"edge", "request", "schema", "variants"}
-    rules = {id for id in arguments.only if id in RULES or id.partition("/")[0] in sections}
+    judged = REQUIRED | {rule.partition("/")[0] for rule in REQUIRED}
+    rules = judged & {*arguments.only}
     cassettes = {*arguments.only} - rules
     paths: list[Path] = arguments.cassettes or all_cassettes()
+    choice = {name for path in paths for name in (case_name(path), path.stem)} | judged
     if cassettes:
         paths = [path for path in paths if {case_name(path), path.stem} & cassettes]
     if backend is not None:
@@ -172,8 +173,13 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], set[str]]:
     if unknown := sorted(cassettes - names):
         raise HarnessError(
             f"--only {' '.join(unknown)}: is no cassette of this run, no rule and no section; "
-            "'conformance list' shows the cassettes"
+            f"{_nearest(unknown[0], choice - {*unknown})}'conformance list' shows the cassettes"
         )
     if not paths:
         raise HarnessError(f"there are no cassettes of the {backend} backend")
     return paths, rules
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"did you mean {near[0]}? " if near else ""

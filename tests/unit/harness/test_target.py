@@ -381,6 +381,13 @@ def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
         (["--target", "http://127.0.0.1:1/v1"], "--target and --provider-port belong together"),
         (["--provider-port", "9100"], "--target and --provider-port belong together"),
         (["--only", "helo"], "--only helo: is no cassette of this run, no rule and no section"),
+        (["--only", "helo"], "; did you mean hello? 'conformance list' shows the cassettes"),
+        (["--only", "items/99"], "--only items/99: is no cassette of this run, no rule"),
+        (["--only", "items/22"], "did you mean items/2?"),
+        (["--only", "items/2,items/3"], "--only items/2,items/3: is no cassette of this run"),
+        (["--only", "edge/9"], "did you mean edge/"),
+        (["--only", "schema/1"], "did you mean schema?"),
+        (["--only", "hello", "itmes"], "--only itmes: is no cassette of this run"),
         (["--variant", "joind"], "there is no variant 'joind'"),
         (["--gaps", "/none.yaml"], "/none.yaml: cannot be read"),
         (
