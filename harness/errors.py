@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["HarnessError"]
+from collections.abc import Iterable
+
+__all__ = ["HarnessError", "nearest"]
 
 
 class HarnessError(Exception):
@@ -10,3 +12,11 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would quote it
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the question whether the one of `names` was meant that is most like `name`, if any."""
+    import difflib
+
+    near = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

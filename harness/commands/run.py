@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import sys
 from collections.abc import Iterable
@@ -11,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.data import all_cassettes
-from harness.errors import HarnessError
+from harness.data import all_cassettes, cassettes_folder
+from harness.errors import HarnessError, nearest
 from harness.scenarios import BACKENDS, Backend
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "where it finds its provider"
         )
     variants = variants_named(arguments.variant)
-    gaps = read_gaps(arguments.gaps) if arguments.gaps else []
+    gaps = read_gaps(arguments.gaps, _known(arguments.cassettes)) if arguments.gaps else []
     paths, rules = _selected(arguments)
     with ExitStack() as stack:
         provider = stack.enter_context(Provider(port=port or 0))
@@ -152,6 +151,15 @@ def _base_url(text: str) -> str:
 # --- what is run ---------------------------------------------------------------------------------
 
 
+def _known(chosen: Iterable[Path]) -> set[str]:
+    """Return the names of all cassettes, be they chosen or not: files of gaps tell of any."""
+    from harness.replay import case_name
+
+    paths = [*cassettes_folder().glob("*/*.yaml")]
+    paths += [path for one in chosen for path in (one, *one.parent.glob("*.yaml"))]
+    return {name for path in paths for name in (case_name(path), path.stem)}
+
+
 def _selected(arguments: argparse.Namespace) -> tuple[list[Path], frozenset[str]]:
     """Return the cassettes to play, and the rules or sections to tell of (none: all of them)."""
     from harness.cassette import backend_of, load
@@ -172,14 +180,10 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], frozenset[str]
     names = {name for path in paths for name in (case_name(path), path.stem)}
     if unknown := sorted(cassettes - names):
         raise HarnessError(
-            f"--only {' '.join(unknown)}: is no cassette of this run, no rule and no section; "
-            f"{_nearest(unknown[0], choice - {*unknown})}'conformance list' shows the cassettes"
+            f"--only {' '.join(unknown)}: is no cassette of this run, no rule and no section"
+            f"{nearest(unknown[0], choice - {*unknown}) or ';'} "
+            "'conformance list' shows the cassettes"
         )
     if not paths:
         raise HarnessError(f"there are no cassettes of the {backend} backend")
     return paths, rules
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(names), n=1)
-    return f"did you mean {near[0]}? " if near else ""

@@ -275,8 +275,65 @@ def test_a_gap_that_no_longer_occurs_fails(
     assert "another" not in out
 
 
+def test_a_gap_names_its_cassette_as_only_does(
+    spoilt: Mutant, port: int, tmp_path: Path, capsys: Output
+) -> None:
+    gap = {"rule": "failures/3", "cassette": "error-in-stream", "reason": "a secret"}
+    with gaps_file(tmp_path, gap) as gaps:
+        status = run(spoilt.url, port, "--only", "error-in-stream", "--strict", "--gaps", gaps)
+
+    assert (status, "known gap, failures/3: a secret" in capsys.readouterr().out) == (0, True)
+
+
 @pytest.mark.parametrize(
-    "content", ["{", "- rule: items/2", "- {rule: items/2, reason: ''}", "- {rul: x}", "7"]
+    ("gap", "message"),
+    [
+        ("{rule: itms/2, reason: x}", "there is no rule 'itms/2'; did you mean items/2?"),
+        ("{rule: items, reason: x}", "there is no rule 'items'"),
+        (
+            "{rule: items/2, cassette: helo, reason: x}",
+            "there is no cassette 'helo'; did you mean hello?",
+        ),
+        (
+            "{rule: items/2, variant: joind, reason: x}",
+            "there is no variant 'joind'; did you mean joined?",
+        ),
+    ],
+)
+def test_a_gap_about_what_does_not_exist_is_told_with_its_line(
+    gap: str, message: str, port: int, tmp_path: Path, capsys: Output
+) -> None:
+    path = tmp_path / "gaps.yaml"
+    path.write_text(f"# known\n- {{rule: items/2, reason: x}}\n\n- {gap}\n")
+
+    assert run("http://127.0.0.1:1", port, "--only", "hello", "--gaps", str(path)) == 2
+    assert f"{path}, line 4: {message}" in capsys.readouterr().err
+
+
+def test_a_gap_may_be_about_a_neighbour_of_the_cassette_that_is_played(
+    target: OwnProxy, port: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cerebras"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / f"{name}.yaml").write_bytes(cerebras("hello").read_bytes())
+    with gaps_file(tmp_path, {"rule": "items/2", "cassette": "two", "reason": "x"}) as gaps:
+        assert run(target.url, port, str(folder / "one.yaml"), "--gaps", gaps) == 0
+
+
+@pytest.mark.parametrize("content", ["", "# none is known\n", "[]"])
+def test_a_file_without_gaps_has_none(
+    content: str, target: OwnProxy, port: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "gaps.yaml"
+    path.write_text(content)
+
+    assert run(target.url, port, "--only", "hello", "--gaps", str(path)) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "- rule: items/2", "- {rule: items/2, reason: ''}", "- {rul: x}", "7", "2001-99-99"],
 )
 def test_a_file_that_is_no_list_of_gaps_is_named(
     content: str, port: int, tmp_path: Path, capsys: Output
