@@ -202,8 +202,11 @@ def _judged(played: Replay, subject: Subject) -> _Rows:
 
 
 def _add(rows: _Rows, fault: Fault) -> None:
-    before = rows.get(fault.rule, [])
-    rows[fault.rule] = [*before, fault] if isinstance(before, list) else [fault]
+    before = rows.setdefault(fault.rule, [])
+    if isinstance(before, list):
+        before.append(fault)  # a flood has tens of thousands
+    else:
+        rows[fault.rule] = [fault]
 
 
 def _check(rule: Rule, exchange: Exchange, rows: _Rows, *, is_valid: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,12 @@ import httpx
 import pytest
 
 from harness.__main__ import main
+from harness.provider import Provider
 from harness.server import BreakConnection, LoopbackServer, Receive, Scope, Send, read_body
 from harness.subject import OwnProxy
+from harness.suite import Subject
+from harness.suite import run as judged
+from harness.variants import AS_RECORDED
 from harness.verdicts import Case, Run, Verdict, read_lines
 from tests.cassettes import FOLDER, cerebras
 from tests.conformance.mutants import Data, Mutant, Mutation, with_each
@@ -176,6 +181,22 @@ def test_whatever_a_target_does_is_a_fault_of_the_case(
     assert rule in faults
     # It answered by itself: nobody asked the provider.
     assert "edge/3" in faults or rule == "edge/1"
+
+
+def test_a_flood_of_faults_costs_what_its_events_cost() -> None:
+    def cost(events: int) -> float:
+        """Return the seconds of CPU that it takes to judge so many events, all of them invalid."""
+        flood = event({"type": "response.output_item.added", "item": 7, "output_index": "x"})
+        with Provider() as provider, Misbehaving(saying(flood * events)) as target:
+            cases = [(cerebras("hello"), AS_RECORDED)]
+            before = time.process_time()
+            lines = list(judged(cases, Subject.at(f"{target.url}/v1"), provider))
+            spent = time.process_time() - before
+        assert any(isinstance(line, Verdict) and line.rule == "schema" for line in lines)
+        return spent
+
+    cost(10)
+    assert cost(20_000) < 20 * cost(2_000)
 
 
 def test_a_port_on_which_nothing_listens_is_a_fault_of_the_case(
