@@ -56,8 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read it has seen enough (`| head`); nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print("conformance: interrupted; no cassette was changed halfway", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        what = str(interrupt) or "no cassette was changed halfway"
+        print(f"conformance: interrupted; {what}", file=sys.stderr)
         return 130
     except HarnessError as error:
         print(f"conformance: {error}", file=sys.stderr)

@@ -32,15 +32,17 @@ class Teller:
         self.stale = 0
 
     def listen(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """Yield `lines`, and say what they tell."""
-        for line in lines:
-            if isinstance(line, Case):
-                self._tell_case()
-                self._case = line
-            elif isinstance(line, Verdict):
-                self._rows.append(line)
-            yield line
-        self._tell_case()
+        """Yield `lines`, and say what they tell, also where they end early."""
+        try:
+            for line in lines:
+                if isinstance(line, Case):
+                    self._tell_case()
+                    self._case = line
+                elif isinstance(line, Verdict):
+                    self._rows.append(line)
+                yield line
+        finally:
+            self._tell_case()
 
     def _tell_case(self) -> None:
         if (case := self._case) is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Iterable
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,6 +98,9 @@ def _run(arguments: argparse.Namespace) -> int:
     variants = variants_named(arguments.variant)
     gaps = read_gaps(arguments.gaps, _known(arguments.cassettes)) if arguments.gaps else []
     paths, rules = _selected(arguments)
+    if arguments.report:
+        _try_to_write(arguments.report)
+    told: list[Line] = []
     with ExitStack() as stack:
         provider = stack.enter_context(Provider(port=port or 0))
         if target is None:
@@ -114,11 +118,19 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         say = functools.partial(print, flush=True)
         teller = Teller(say, painter(wants_color(sys.stdout)), strict=arguments.strict)
-        told = list(teller.listen(with_gaps(lines, gaps, str(arguments.gaps))))
+        try:
+            told.extend(teller.listen(with_gaps(lines, gaps, str(arguments.gaps))))
+        except KeyboardInterrupt:
+            what = "what was judged by then is told above"
+            raise KeyboardInterrupt(
+                what + (", and in the report" if arguments.report else "")
+            ) from None
+        finally:
+            # Also what came before an error; the first line is the run itself.
+            if arguments.report and told[1:]:
+                write_report(told, arguments.report)
     if not teller.cases:
         raise HarnessError("none of these cassettes can be replayed in such a variant")
-    if arguments.report:
-        write_report(told, arguments.report)
     what = "cassettes" if arguments.variant == ["recorded"] else "cases"
     print(f"{teller.cases - teller.failed} of {teller.cases} {what} conform")
     return 1 if teller.failed or teller.stale else 0
@@ -129,9 +141,22 @@ def write_report(lines: Iterable[Line], folder: Path) -> None:
     from harness.report import write
     from harness.verdicts import write_lines
 
-    try:
+    with _writing(folder):
         write_lines(lines, folder / "verdicts.jsonl")
         write(folder)
+
+
+def _try_to_write(folder: Path) -> None:
+    """Make the folder of a report; raises `HarnessError` now, not after all that was judged."""
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise HarnessError(f"{folder}: the report cannot be written: {error}") from None
 

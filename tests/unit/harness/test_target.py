@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from harness.variants import AS_RECORDED
 from harness.verdicts import Case, Run, Verdict, read_lines
 from tests.cassettes import FOLDER, cerebras
 from tests.conformance.mutants import Data, Mutant, Mutation, with_each
+from tests.unit.harness.test_command_line import start
 
 Output = pytest.CaptureFixture[str]
 
@@ -494,10 +496,48 @@ def test_a_port_that_is_taken_is_told(capsys: Output) -> None:
     assert f"cannot listen on port {port}" in capsys.readouterr().err
 
 
-def test_a_report_that_cannot_be_written_is_told(
-    target: OwnProxy, port: int, tmp_path: Path, capsys: Output
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_played(
+    port: int, tmp_path: Path, capsys: Output
 ) -> None:
     (tmp_path / "file").write_text("")
 
-    assert run(target.url, port, "--only", "hello", "--report", str(tmp_path / "file")) == 2
+    asked = threading.Event()
+
+    async def notes(receive: Receive, send: Send) -> None:
+        asked.set()
+        await saying()(receive, send)
+
+    with Misbehaving(notes) as target:
+        folder = str(tmp_path / "file")
+        assert run(target.url, port, "--only", "hello", "--report", folder) == 2
     assert "the report cannot be written" in capsys.readouterr().err
+    assert not asked.is_set()
+
+
+def test_who_interrupts_gets_a_report_of_what_was_judged(port: int, tmp_path: Path) -> None:
+    asked: list[int] = []
+    hanging = threading.Event()
+
+    async def hangs_at_the_second(receive: Receive, send: Send) -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            hanging.set()
+            await hangs(receive, send)
+        await saying()(receive, send)
+
+    with Misbehaving(hangs_at_the_second) as target:
+        where = ("--target", f"{target.url}/v1", "--provider-port", str(port))
+        cassettes = (str(cerebras("hello")), str(cerebras("wrong-key")))
+        with start("run", *where, *cassettes, "--report", "report", folder=tmp_path) as process:
+            assert hanging.wait(20)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    told = "conformance: interrupted; what was judged by then is told above, and in the report\n"
+    assert err == told
+    assert out.startswith("FAILED  cerebras/hello\n")
+    cases = [one for one in read_lines(tmp_path / "report/verdicts.jsonl") if isinstance(one, Case)]
+    assert [case.cassette for case in cases] == ["cerebras/hello"]
+    assert "edge/3" in rows(tmp_path / "report", "fault")
+    assert (tmp_path / "report" / "index.html").is_file()
