@@ -35,6 +35,7 @@ exit status: 0, 1 (there are faults), 2 (it could not be run)
 
 #: Seconds that another proxy has for a case.
 _TIMEOUT: Final = 20.0
+_LONGEST: Final = 86_400
 
 
 def add(commands: Any) -> None:
@@ -95,6 +96,14 @@ def _run(arguments: argparse.Namespace) -> int:
             "--target and --provider-port belong together: where the proxy under test is, and "
             "where it finds its provider"
         )
+    base_url = "" if target is None else _base_url(target)
+    if port is not None and not _is_port(port):
+        raise HarnessError(f"--provider-port {port}: is no port; there are 1 to 65535")
+    if not 0 < arguments.timeout <= _LONGEST:
+        raise HarnessError(
+            f"--timeout {arguments.timeout:g}: a case has more than 0 seconds, and at most "
+            f"{_LONGEST}, a day"
+        )
     variants = variants_named(arguments.variant)
     gaps = read_gaps(arguments.gaps, _known(arguments.cassettes)) if arguments.gaps else []
     paths, rules = _selected(arguments)
@@ -107,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
             proxies = stack.enter_context(OwnProxies(provider))
             subject = Subject("codex-proxy", lambda backend: proxies[backend].url)
         else:
-            subject = Subject.at(_base_url(target))
+            subject = Subject.at(base_url)
         lines = run(
             [(path, variant) for path in paths for variant in variants],
             subject,
@@ -170,7 +179,18 @@ def _base_url(text: str) -> str:
         raise HarnessError(f"--target {text}: is no URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise HarnessError(f"--target {text}: is no URL like http://127.0.0.1:4000/v1")
+    if url.port is not None and not _is_port(url.port):
+        raise HarnessError(f"--target {text}: {url.port} is no port; there are 1 to 65535")
+    if {"?", "#"} & {*text}:
+        raise HarnessError(
+            f"--target {text}: is no base URL, to which a path is added; leave out what follows "
+            "'?' or '#'"
+        )
     return text.rstrip("/")
+
+
+def _is_port(number: int) -> bool:
+    return 0 < number < 65_536
 
 
 # --- what is run ---------------------------------------------------------------------------------

@@ -263,6 +263,10 @@ def test_a_should_is_told_and_fails_where_one_is_strict(
     assert capsys.readouterr().out.startswith("FAILED  cerebras/error-in-stream\n")
 
 
+#: A target that is never asked.
+ELSEWHERE = ("--target", "http://127.0.0.1:1/v1", "--provider-port", "9100")
+
+
 @contextmanager
 def gaps_file(folder: Path, *gaps: dict[str, str]) -> Iterator[str]:
     path = folder / "gaps.yaml"
@@ -473,6 +477,23 @@ def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
         (
             ["--target", "127.0.0.1:4000", "--provider-port", "0"],
             "is no URL like http://127.0.0.1:4000/v1",
+        ),
+        *(
+            ([*ELSEWHERE, "--timeout", seconds], "a case has more than 0 seconds")
+            for seconds in ("nan", "inf", "0", "-3", "1e300")
+        ),
+        *(
+            (["--target", "http://127.0.0.1:1/v1", "--provider-port", port], "is no port")
+            for port in ("0", "-1", "65536")
+        ),
+        *(
+            (["--target", f"http://127.0.0.1{rest}", "--provider-port", "9100"], message)
+            for rest, message in (
+                (":99999/v1", "99999 is no port"),
+                (":0/v1", "0 is no port"),
+                (":1/v1?key=x", "is no base URL"),
+                (":1/v1#top", "is no base URL"),
+            )
         ),
         (
             [str(cerebras("cut-text")), "--variant", "joined"],
