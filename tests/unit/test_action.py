@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -45,3 +46,23 @@ def test_a_target_is_asked_for(tmp_path: Path) -> None:
 
     assert run.returncode != 0
     assert "TARGET: where the proxy answers" in run.stderr
+
+
+def test_arguments_may_be_on_lines(tmp_path: Path) -> None:
+    command = tmp_path / "bin" / "conformance"
+    command.parent.mkdir()
+    command.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m harness \"$@\"\n")
+    command.chmod(0o755)
+
+    run = ran(
+        tmp_path,
+        PATH=f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+        PYTHONPATH=str(FOLDER.parent),
+        TARGET="http://127.0.0.1:9/v1",
+        PROVIDER_PORT="9100",
+        REPORT="report",
+        ARGUMENTS="--only hello\n--variant joind\n",
+    )
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "there is no variant 'joind'" in run.stderr

@@ -23,8 +23,8 @@ if [ -n "${START:-}" ]; then
     done
 fi
 
-# Split into words: these are arguments.
-read -ra more <<<"${ARGUMENTS:-}"
+# Split into words, on however many lines: these are arguments. It ends at the end, with status 1.
+read -rd '' -a more <<<"${ARGUMENTS:-}" || true
 status=0
 conformance run --target "$TARGET" --provider-port "$PROVIDER_PORT" --report "$REPORT" \
     ${more[@]+"${more[@]}"} || status=$?
