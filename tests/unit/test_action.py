@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from tests.cassettes import FOLDER
 
 SCRIPT: Final = FOLDER.parent / ".github" / "actions" / "conformance" / "run.sh"
@@ -66,3 +68,14 @@ def test_arguments_may_be_on_lines(tmp_path: Path) -> None:
 
     assert (run.returncode, run.stdout) == (2, "")
     assert "there is no variant 'joind'" in run.stderr
+
+
+def test_the_artifact_is_not_called_by_the_path_of_its_folder() -> None:
+    """An artifact's name has no slash, a folder may."""
+    action = yaml.safe_load((SCRIPT.parent / "action.yml").read_text())
+    (upload,) = (
+        step for step in action["runs"]["steps"] if "upload-artifact" in step.get("uses", "")
+    )
+
+    assert upload["with"] == {"name": "${{ inputs.artifact }}", "path": "${{ inputs.report }}"}
+    assert action["inputs"]["artifact"]["default"] == "conformance-report"
