@@ -93,6 +93,7 @@ def send(
         "accept": "text/event-stream",
         "authorization": f"Bearer {CREDENTIAL}",
         **(headers or {}),
+        "accept-encoding": "identity",  # what comes is read as it stands on the wire
     }
     content = json.dumps(body, ensure_ascii=False).encode()
     start = time.perf_counter()

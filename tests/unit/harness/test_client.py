@@ -243,6 +243,7 @@ def test_a_request_is_json_for_a_stream_with_a_credential_of_the_clients_own(
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "text/event-stream"
     assert request.headers["authorization"] == "Bearer the-clients-own-credential"
+    assert request.headers["accept-encoding"] == "identity"
 
 
 def test_a_request_can_go_to_another_path(upstream: Upstream) -> None:
