@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ PATIENCE: Final = 30.0
 _MOST_BYTES: Final = 16_000_000
 _MOST_EVENTS: Final = 50_000
 
+#: What ends an event, beside the end of its own last line: lines end in LF or in CRLF.
+_BLANK: Final = re.compile(rb"\n\r?\n")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -39,6 +43,8 @@ class Event:
     raw: bytes
     #: Milliseconds from the request to its last byte.
     at: float = 0.0
+    #: The blank line that ended it, with the end of its own last line.
+    end: bytes = b"\n\n"
 
     @property
     def type(self) -> str:
@@ -65,7 +71,7 @@ class Answer:
     @property
     def body(self) -> bytes:
         """All of it, as it came."""
-        return b"".join(event.raw + b"\n\n" for event in self.events) + self.rest
+        return b"".join(event.raw + event.end for event in self.events) + self.rest
 
     @property
     def text(self) -> str:
@@ -137,16 +143,23 @@ class EventReader:
         """The bytes after the last blank line."""
         return bytes(self._buffer)
 
+    def cut_off(self) -> Event:
+        """Return the rest as an event."""
+        return _event(self._count, self.rest, 0.0, b"")
+
     def feed(self, data: bytes, at: float = 0.0) -> list[Event]:
         """Return the events that `data` completes, which came after so many milliseconds."""
         # What was there is not searched again: a line may be long, and come in many pieces.
-        begin, look = 0, max(0, len(self._buffer) - 1)
+        begin, look = 0, max(0, len(self._buffer) - 2)
         self._buffer += data
         events: list[Event] = []
-        while (end := self._buffer.find(b"\n\n", look)) >= 0:
-            events.append(_event(self._count, bytes(self._buffer[begin:end]), at))
+        for blank in _BLANK.finditer(self._buffer, look):
+            block, end = bytes(self._buffer[begin : blank.start()]), blank[0]
+            if block.endswith(b"\r"):
+                block, end = block[:-1], b"\r" + end
+            events.append(_event(self._count, block, at, end))
             self._count += 1
-            begin = look = end + 2
+            begin = blank.end()
         del self._buffer[:begin]
         return events
 
@@ -158,18 +171,19 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 def read_events(stream: bytes) -> list[Event]:
-    """Return the events of a whole Responses stream."""
-    return [
-        _event(number, block, 0.0) for number, block in enumerate(stream.split(b"\n\n")) if block
-    ]
+    """Return the events of a whole Responses stream; the last one may lack its blank line."""
+    reader = EventReader()
+    events = [event for event in reader.feed(stream) if event.raw]
+    return [*events, reader.cut_off()] if reader.rest else events
 
 
-def _event(number: int, block: bytes, at: float) -> Event:
-    """Return the event of a block of lines; strict: only what the Responses API sends."""
+def _event(number: int, block: bytes, at: float, end: bytes) -> Event:
+    """Return the event of a block of lines, as the specification of such streams reads them."""
     name: str | None = None
     data: dict[str, Any] | None = None
     for line in block.split(b"\n"):
-        field_name, _, value = line.partition(b": ")
+        field_name, _, value = line.removesuffix(b"\r").partition(b":")
+        value = value.removeprefix(b" ")
         if field_name == b"event":
             name = value.decode(errors="replace")
         elif field_name == b"data":
@@ -178,4 +192,4 @@ def _event(number: int, block: bytes, at: float) -> Event:
             except (ValueError, RecursionError):
                 continue
             data = parsed if isinstance(parsed, dict) else None
-    return Event(number, name, data, block, at)
+    return Event(number, name, data, block, at, end)

@@ -74,5 +74,5 @@ def _others(exchange: Exchange) -> list[Event]:
 
 def _is_no_event(block: bytes) -> bool:
     """Tell whether a block is meant to be none: comments alone, or the end of Chat Completions."""
-    lines = block.split(b"\n")
-    return all(line.startswith(b":") or line in (b"data: [DONE]", b"data:[DONE]") for line in lines)
+    done = (b"data: [DONE]", b"data:[DONE]")
+    return all(line.startswith(b":") or line.rstrip(b"\r") in done for line in block.split(b"\n"))

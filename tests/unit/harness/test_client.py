@@ -39,6 +39,28 @@ def test_an_event_without_a_name_has_none() -> None:
     assert event.type == "response.created"
 
 
+@pytest.mark.parametrize(
+    "stream",
+    [
+        STREAM.replace(b"\n", b"\r\n"),
+        STREAM.replace(b": ", b":"),
+        STREAM.replace(b"\n\n", b"\n\r\n"),
+    ],
+    ids=["CRLF", "no-space", "mixed"],
+)
+def test_an_event_is_the_same_however_its_lines_are_written(
+    stream: bytes, upstream: Upstream
+) -> None:
+    upstream.does(saying(*(stream[index : index + 1] for index in range(len(stream)))))
+
+    answer = send(upstream.url, {})
+
+    read = [(event.name, event.data) for event in read_events(stream)]
+    assert read == [(event.name, event.data) for event in read_events(STREAM)]
+    assert [(event.name, event.data) for event in answer.events] == read
+    assert (answer.body, answer.rest) == (stream, b"")
+
+
 @pytest.mark.parametrize("data", [b"", b"[DONE]", b'{"type":', b"[]", b"null", b"5", b"\xff"])
 def test_data_that_is_no_json_object_is_none(data: bytes) -> None:
     (event,) = read_events(b"event: x\ndata: " + data + b"\n\n")

@@ -295,6 +295,7 @@ def test_a_detail_of_usage_is_no_more_than_the_whole(
     [
         (b": ping", ["framing/4"]),
         (b"data: [DONE]", ["framing/4"]),
+        (b"data:[DONE]\r", ["framing/4"]),
         (b"event: ping\ndata: ping", ["framing/3"]),
         (b"data: [1, 2]", ["framing/3"]),
     ],
