@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -104,8 +107,9 @@ def send(
     content = json.dumps(body, ensure_ascii=False).encode()
     start = time.perf_counter()
     with (
+        _Deadline(timeout) as deadline,
         httpx.Client(timeout=timeout, trust_env=False, verify=_ssl_context()) as http,
-        http.stream("POST", url + path, content=content, headers=sent) as response,
+        _stream(http, url + path, content, sent, deadline) as response,
     ):
         content_type = response.headers.get("content-type", "")
         answer = Answer(response.status_code, content_type, began=start)
@@ -117,18 +121,76 @@ def send(
                 answer.events += events
                 on_events(events)
                 size += len(data)
-                if milliseconds > timeout * 1000:
-                    answer.broken = f"it went on for more than {timeout:g} s"
-                elif size > _MOST_BYTES or len(answer.events) > _MOST_EVENTS:
+                if size > _MOST_BYTES or len(answer.events) > _MOST_EVENTS:
                     answer.broken = (
                         f"it went on after {size:,} bytes and {len(answer.events):,} events"
                     )
-                if answer.broken is not None:
                     break
         except httpx.TransportError as error:
             answer.broken = f"{type(error).__name__}: {error}"
+            if isinstance(error, httpx.ReadTimeout):
+                deadline.pass_()
+        if deadline.is_over:
+            answer.broken = f"it had not ended after {timeout:g} s"
         answer.rest = reader.rest
     return answer
+
+
+class _Deadline:
+    """Shuts a connection down when its time is over, however slowly its bytes come.
+
+    The timeouts of httpx are for each read: a byte now and then keeps it waiting for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._stream: Any = None
+        self._timer = threading.Timer(seconds, self.pass_)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def pass_(self) -> None:
+        """Let the time be over."""
+        self.is_over = True
+        if self._stream is not None:
+            # It may be closed by now, or, while TLS begins, have given its socket away.
+            with contextlib.suppress(OSError):
+                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        """Take the connection, as httpx tells of it."""
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = info["return_value"]
+            if self.is_over:
+                self.pass_()
+
+
+@contextlib.contextmanager
+def _stream(
+    http: httpx.Client, url: str, content: bytes, headers: Mapping[str, str], deadline: _Deadline
+) -> Iterator[httpx.Response]:
+    """POST, and yield the answer once its head is there.
+
+    Raises `httpx.TransportError`; `httpx.ReadTimeout` where it is not there in time.
+    """
+    extensions = {"trace": deadline.trace}
+    request = http.build_request(
+        "POST", url, content=content, headers=headers, extensions=extensions
+    )
+    try:
+        response = http.send(request, stream=True)
+    except httpx.TransportError as error:
+        if deadline.is_over:
+            raise httpx.ReadTimeout("timed out before the head of the answer was whole") from error
+        raise
+    with contextlib.closing(response):
+        yield response
 
 
 class EventReader:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import re
+import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -161,8 +165,76 @@ def test_an_answer_that_never_ends_is_given_up(upstream: Upstream) -> None:
 
     answer = send(upstream.url, {}, timeout=0.2)
 
-    assert answer.broken == "it went on for more than 0.2 s"
+    assert answer.broken == "it had not ended after 0.2 s"
     assert len(answer.events) > 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000,
+    ],
+    ids=["hints", "headers"],
+)
+@pytest.mark.parametrize("size", [1, 28])
+def test_a_head_that_never_ends_has_timed_out(head: bytes, size: int) -> None:
+    started = time.perf_counter()
+
+    with (
+        _trickling(head, size) as url,
+        pytest.raises(httpx.ReadTimeout, match="timed out before the head of the answer"),
+    ):
+        send(url, {}, timeout=0.3)
+
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"5\r\n: hi\n\r\n", b"000000000000005\r\n: hi\n\r\n"],
+    ids=["chunks", "sizes-of-chunks"],
+)
+def test_a_body_that_trickles_is_given_up(body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    with _trickling(body, 1, at_once=head) as url:
+        answer = send(url, {}, timeout=0.3)
+
+    assert answer.broken == "it had not ended after 0.3 s"
+
+
+def test_an_answer_that_falls_silent_is_given_up(upstream: Upstream) -> None:
+    async def fall_silent(say: Say) -> None:
+        await say(STREAM)
+        await asyncio.sleep(0.6)
+
+    upstream.does(fall_silent)
+
+    answer = send(upstream.url, {}, timeout=0.2)
+
+    assert answer.broken == "it had not ended after 0.2 s"
+    assert len(answer.events) == 2
+
+
+@contextlib.contextmanager
+def _trickling(data: bytes, size: int, *, at_once: bytes = b"") -> Iterator[str]:
+    """Answer one connection with `at_once`, then `data`, over and over, so many bytes at a time."""
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(at_once)
+            for index in itertools.cycle(range(0, len(data), size)):
+                connection.sendall(data[index : index + size])
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=[listener])
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
 
 
 @pytest.mark.parametrize(
