@@ -23,9 +23,12 @@ _WAIT: Final = re.compile(r"try again in (\d+(?:\.\d+)?)\s*(s|ms|seconds?)\b", r
 
 #: Codes at which new versions of Codex stop for good.
 _FATAL: Final = (
+    "bio_policy",
     "context_length_exceeded",
+    "cyber_policy",
     "insufficient_quota",
     "invalid_prompt",
+    "misalignment_policy_violation",
     "server_is_overloaded",
     "slow_down",
     "usage_not_included",

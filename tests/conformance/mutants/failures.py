@@ -106,6 +106,12 @@ FAILURES = (
         Mutation(_code("invalid_prompt")),
     ),
     Broken(
+        "failures/8",
+        "calls a broken connection a breach of a policy",
+        "cut-text",
+        Mutation(_code("cyber_policy")),
+    ),
+    Broken(
         "failures/9",
         "quotes the client's credential",
         "wrong-key",
