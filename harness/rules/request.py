@@ -54,12 +54,12 @@ def tools_are_offered(exchange: Exchange) -> Iterator[Violation]:
 
 @rule(
     "request/3",
-    "the parameters of a tool are the client's, unchanged",
+    "the parameters of a tool are the client's, unchanged, and its description is there",
     breaks="Codex, all versions: the model calls it in another way than it is made for",
-    source="the schema is the client's own; the provider takes any",
+    source="schema and description are the client's own; the provider takes any",
     needs="request",
 )
-def parameters_are_the_clients(exchange: Exchange) -> Iterator[Violation]:
+def tools_are_the_clients(exchange: Exchange) -> Iterator[Violation]:
     tools = tools_of(exchange.body)
     for name, function in _offered(exchange).items():
         tool = meant(name, tools)
@@ -67,6 +67,11 @@ def parameters_are_the_clients(exchange: Exchange) -> Iterator[Violation]:
             expected, actual = tool.definition.get("parameters"), function.get("parameters")
             if expected != actual:
                 yield Violation(_short(expected), f"{name}: {_short(actual)}")
+        # A custom tool's grammar may be told behind it.
+        words = None if tool is None else tool.definition.get("description")
+        if isinstance(words, str) and words not in str(function.get("description")):
+            told_of = _short(function.get("description"))
+            yield Violation(f"a description with {_short(words)}", f"{name}: {told_of}")
 
 
 @rule(

@@ -124,6 +124,18 @@ REQUESTS = (
         "hello",
         _first_tool(parameters={"type": "object"}),
     ),
+    Broken(
+        "request/3",
+        "forgets what a tool is for",
+        "hello",
+        _tools(lambda tools: [tool["function"].pop("description") for tool in tools]),
+    ),
+    Broken(
+        "request/3",
+        "says that a tool is for something else",
+        "apply-patch-custom",
+        _first_tool(description="Writes a poem."),
+    ),
     Broken("request/4", "invents a tool", "hello", _tools(_invent_a_tool)),
     Broken("request/5", "forbids the tools", "hello", _with(tool_choice="none")),
     Broken(

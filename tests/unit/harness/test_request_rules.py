@@ -196,6 +196,28 @@ def test_a_tool_is_offered_by_a_name_that_can_be_known(
     assert caught([PROMPT], [ASKED], upstream, tools=[tool]) == follows
 
 
+@pytest.mark.parametrize(
+    ("words", "follows"),
+    [
+        ("Runs a thing.", []),
+        ("Runs a thing.\n\nThe input must match this grammar: x", []),
+        ("Runs", ["request/3"]),
+        (None, ["request/3"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["function", "custom"])
+def test_a_description_is_told_and_more_may_stand_behind_it(
+    kind: str, words: str | None, follows: list[str]
+) -> None:
+    tool = {"type": kind, "name": "f", "description": "Runs a thing.", "parameters": SCHEMA}
+    upstream = {"tools": [function("f", parameters=SCHEMA, description=words)]}
+
+    assert caught([PROMPT], [ASKED], upstream, tools=[tool]) == [
+        *([] if words else ["request/1"]),
+        *follows,
+    ]
+
+
 def test_hosted_tools_need_not_be_there() -> None:
     assert caught([PROMPT], [ASKED], tools=[{"type": "web_search"}]) == []
 
