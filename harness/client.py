@@ -68,6 +68,8 @@ class Answer:
     rest: bytes = b""
     #: What broke the connection, if anything did.
     broken: str | None = None
+    #: By name in small letters; the values of one that came twice are joined by a comma.
+    headers: Mapping[str, str] = field(default_factory=dict)
     #: When the request was sent, by `time.perf_counter`.
     began: float = 0.0
 
@@ -112,7 +114,9 @@ def send(
         _stream(http, url + path, content, sent, deadline) as response,
     ):
         content_type = response.headers.get("content-type", "")
-        answer = Answer(response.status_code, content_type, began=start)
+        answer = Answer(
+            response.status_code, content_type, headers=dict(response.headers), began=start
+        )
         reader, size = EventReader(), 0
         try:
             for data in response.iter_raw():

@@ -37,14 +37,16 @@ _FATAL: Final = (
 
 @rule(
     "failures/1",
-    "what fails travels in the stream; only what is wrong with the request itself is HTTP 400",
+    "what fails travels in the stream; only what is wrong with the request itself is HTTP 400, "
+    "and a rate limit may be HTTP 429 with Retry-After in whole seconds, not before the provider's",
     breaks="Codex, all versions: 429 is fatal or tried 30 times, 5xx tried 30 times, 401 logs out",
-    source="Codex 0.45 and 0.169, how often each status was asked again",
+    source="Codex 0.45 and 0.169, how often each status was asked again; they wait for whole "
+    "seconds of Retry-After, and a fraction is fatal or passed over",
     needs="provider",
 )
 def statuses_are_safe(exchange: Exchange) -> Iterator[Violation]:
     status = exchange.answer.status
-    if status == 200 or exchange.status == 200:
+    if status == 200 or exchange.status == 200 or _waits_by_http(exchange):
         return
     if exchange.status not in _REFUSED or status != 400:
         expected = "HTTP 400 or a stream" if exchange.status in _REFUSED else "a stream"
@@ -103,7 +105,7 @@ def nothing_is_half_done(exchange: Exchange) -> Iterator[Violation]:
     needs="provider",
 )
 def codes_are_codexs(exchange: Exchange) -> Iterator[Violation]:
-    if (expected := _code(exchange)) is None:
+    if (expected := _code(exchange)) is None or _waits_by_http(exchange):
         return
     for error, event in _errors(exchange):
         if error.get("code") != expected:
@@ -135,14 +137,16 @@ def nothing_is_half_said(exchange: Exchange) -> Iterator[Violation]:
     needs="provider",
 )
 def waits_are_told(exchange: Exchange) -> Iterator[Violation]:
-    if _code(exchange) != "rate_limit_exceeded":
+    if _code(exchange) != "rate_limit_exceeded" or _waits_by_http(exchange):
         return
-    (after,) = exchange.responses[-1]["headers"].get("retry-after", ["0"])
+    after = _after(exchange)
     for error, event in _errors(exchange):
         found = _WAIT.search(str(error.get("message")))
         seconds = float(found[1]) / (1000 if found[2].lower() == "ms" else 1) if found else -1
-        if seconds < float(after):
-            yield Violation(f"try again in {after}s, or later", f"{error.get('message')!r}", event)
+        if seconds < after:
+            yield Violation(
+                f"try again in {after:g}s, or later", f"{error.get('message')!r}", event
+            )
 
 
 @rule(
@@ -214,5 +218,22 @@ def _code(exchange: Exchange) -> str | None:
         return "context_length_exceeded"
     if 429 not in (exchange.status, refusal.get("status_code")):
         return None
+    return "insufficient_quota" if _after(exchange) > _LONGEST_WAIT else "rate_limit_exceeded"
+
+
+def _after(exchange: Exchange) -> float:
+    """Return how many seconds the provider wants the client to wait."""
     (after,) = exchange.responses[-1]["headers"].get("retry-after", ["0"])
-    return "insufficient_quota" if float(after) > _LONGEST_WAIT else "rate_limit_exceeded"
+    return float(after)
+
+
+def _waits_by_http(exchange: Exchange) -> bool:
+    """Tell whether a rate limit is told by HTTP, so that Codex waits: it takes whole seconds."""
+    after = exchange.answer.headers.get("retry-after", "")
+    return (
+        exchange.answer.status == 429
+        and _code(exchange) == "rate_limit_exceeded"
+        and after.isascii()
+        and after.isdigit()
+        and _after(exchange) <= int(after) <= _LONGEST_WAIT
+    )

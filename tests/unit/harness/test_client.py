@@ -96,6 +96,7 @@ def test_an_answer_has_status_type_and_events(upstream: Upstream) -> None:
     answer = send(upstream.url, {})
 
     assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    assert answer.headers["content-type"] == "text/event-stream"
     assert [event.raw for event in answer.events] == [CREATED, COMPLETED]
     assert (answer.rest, answer.broken) == (b"", None)
 

@@ -5,6 +5,8 @@ That each rule catches the proxy that breaks it is shown in `tests/conformance/t
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness.chat_stream import Said, SaidCall
@@ -306,3 +308,41 @@ def test_what_is_no_event_is_a_fault_and_has_no_number(block: bytes, follows: li
     found.answer.events = read_events(b"\n\n".join([first, block, *rest]) + b"\n\n")
 
     assert caught(Exchange(found.answer, STOPPED)) == follows
+
+
+# --- rate limits by HTTP -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "is_told"),
+    [
+        ("2", True),
+        ("300", True),
+        ("1", False),  # before the provider's own time
+        ("2.5", False),  # fatal to Codex 0.169
+        ("86400", False),  # Codex would wait for a day
+        ("²", False),
+        (None, False),
+    ],
+)
+def test_a_rate_limit_may_be_told_by_http_where_codex_waits(
+    after: str | None, is_told: bool
+) -> None:
+    limit: Json = {
+        "status": {"code": 429, "message": "Too Many Requests"},
+        "headers": {"retry-after": ["1.5"]},
+        "body": {"string": b'{"message":"Tokens per minute limit exceeded"}'},
+        "stream": {"chunks": [], "end": "complete"},
+    }
+    error = {"message": "Tokens per minute limit exceeded", "code": "token_quota_exceeded"}
+    answer = Answer(
+        429,
+        "application/json",
+        rest=json.dumps({"error": error}).encode(),
+        headers={} if after is None else {"retry-after": after},
+    )
+
+    found = check(Exchange(answer, Said(), responses=[limit]), "provider")
+
+    rules = {fault.rule for fault in found}
+    assert rules == (set() if is_told else {"failures/1", "failures/5", "failures/7"})
