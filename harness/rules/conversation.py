@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -13,6 +14,9 @@ from harness.rules.asked import Tool, input_of, meant, parts_of, told, tools_of
 from harness.rules.stream import CALLS
 
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
+
+#: Items that a provider of Chat Completions is told of in their own words, or not at all.
+_PLAIN: Final = ("message", "reasoning", "additional_tools", *CALLS, *_OUTPUTS)
 
 #: By the client's role: the provider's that may stand for it.
 _ROLES: Final = {
@@ -97,7 +101,7 @@ def roles_are_kept(exchange: Exchange) -> Iterator[Violation]:
     needs="request",
 )
 def nothing_is_doubled(exchange: Exchange) -> Iterator[Violation]:
-    said = Counter("".join(parts_of(item.get("content"))) for item in _said(exchange))
+    said = Counter(map(_whole, _said(exchange)))
     sent = Counter(map(told, _messages(exchange)))
     for text, count in said.items():
         if text and sent[text] > count:
@@ -160,6 +164,81 @@ def reasoning_goes_back(exchange: Exchange) -> Iterator[Violation]:
                 if not any(text in str(message.get("reasoning")) for message in led_to):
                     actual = [message.get("reasoning") for message in led_to]
                     yield Violation(f"reasoning {text[:80]!r}", f"{actual}")
+
+
+@rule(
+    "conversation/9",
+    "nobody says more than the client has them say: no message, no word of the user's or a tool's",
+    breaks="the person, in whose name the model is asked for something else",
+    source="the model cannot tell what is added from what was said",
+    needs="request",
+)
+def nothing_is_added(exchange: Exchange) -> Iterator[Violation]:
+    is_plain, wholes = _is_plain(exchange.body), {_whole(item) for item in _said(exchange)}
+    said = Counter(text.strip() for text in _texts(exchange.body))
+    results: dict[str, list[Any]] = {}
+    for item in input_of(exchange.body):
+        if item["type"] in _OUTPUTS:
+            results.setdefault(item["call_id"], []).append(item["output"])
+    for message in _messages(exchange):
+        words, texts = told(message), said
+        if message["role"] == "tool":
+            outputs = results.get(message["tool_call_id"], [])
+            texts = Counter(text.strip() for output in outputs for text in parts_of(output))
+            # What is lost conversation/7 says; and where there is nothing a note may stand.
+            is_clear = any(texts) and all(text in words for text in texts)
+            is_clear = is_clear and all(map(_is_text, outputs))
+        else:
+            # Whole messages that come twice are for conversation/5.
+            is_clear = message["role"] == "user" and is_plain and words not in wholes
+        added = _without(words, texts) if is_clear else ""
+        if re.search(r"\w", added):  # how texts are joined is up to the proxy
+            yield Violation(f"{message['role']}: what the client has", f"also {added[:80]!r}")
+
+
+def _texts(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield all texts of a request, whoever said them."""
+    if isinstance(body.get("instructions"), str):
+        yield body["instructions"]
+    for item in input_of(body):
+        yield from parts_of(item.get("content"))
+        yield from parts_of(item.get("output"))
+
+
+def _without(words: str, texts: Counter[str]) -> str:
+    """Return what is left of `words` without these texts, which are taken out of `texts`."""
+    # The longest first: a text may be part of another one.
+    for text in sorted(filter(None, texts), key=len, reverse=True):
+        while texts[text] and text in words:
+            words = words.replace(text, "", 1)
+            texts[text] -= 1
+    return words
+
+
+def _is_plain(body: Mapping[str, Any]) -> bool:
+    """Tell whether each item is one that is told in its own words, and no other has to be found.
+
+    Others are an image, a format that is demanded, a summary, a result that has no call.
+    """
+    items = input_of(body)
+    called = {item.get("call_id") for item in items if item["type"] in CALLS}
+    text = body.get("text")
+    return (
+        bool(items)
+        and not (isinstance(text, dict) and text.get("format"))
+        and all(item["type"] in _PLAIN for item in items)
+        and all(item["call_id"] in called for item in items if item["type"] in _OUTPUTS)
+        and all(_is_text(item.get(key) or "") for item in items for key in ("content", "output"))
+    )
+
+
+def _is_text(content: str | list[Any]) -> bool:
+    """Tell whether a content is text alone: no image, no file."""
+    return isinstance(content, str) or len(parts_of(content)) == len(content)
+
+
+def _whole(item: Mapping[str, Any]) -> str:
+    return "".join(parts_of(item.get("content")))
 
 
 def _messages(exchange: Exchange) -> list[dict[str, Any]]:

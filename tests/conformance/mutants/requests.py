@@ -48,6 +48,17 @@ def _empty_the_arguments(messages: list[Data]) -> None:
             call["function"]["arguments"] = "{}"
 
 
+def _add_words(speaker: str, words: str | None = None) -> Callable[[list[Data]], None]:
+    """Let this speaker say more; or all twice, where no words are given."""
+
+    def spoil(messages: list[Data]) -> None:
+        for message in messages:
+            if message["role"] == speaker:
+                message["content"] += "\n" + (words or message["content"])
+
+    return spoil
+
+
 def _put_in_parts(messages: list[Data]) -> None:
     for message in messages:
         message["content"] = [{"type": "text", "text": message["content"]}]
@@ -204,6 +215,24 @@ REQUESTS = (
         "forgets the reasoning",
         "whole-calls",
         _messages(_drop_the_reasoning),
+    ),
+    Broken(
+        "conversation/9",
+        "has the user say something more",
+        "hello",
+        _messages(lambda messages: messages.append({"role": "user", "content": "Be brief."})),
+    ),
+    Broken(
+        "conversation/9",
+        "says each text of the user's twice",
+        "hello",
+        _messages(_add_words("user")),
+    ),
+    Broken(
+        "conversation/9",
+        "adds to the results of the calls",
+        "whole-calls",
+        _messages(_add_words("tool", "Now go on.")),
     ),
     Broken(
         "compaction/2",

@@ -86,8 +86,8 @@ def test_a_call_without_its_result_is_a_fault() -> None:
 
 
 def test_a_result_behind_the_next_message_is_a_fault() -> None:
-    again = {**ASKED, "content": "On"}
-    found = caught([PROMPT, CALL, OUTPUT], [ASKED, CALLED, again, RESULT])
+    again, second = {**ASKED, "content": "On"}, {**PROMPT, "content": "On"}
+    found = caught([PROMPT, CALL, OUTPUT, second], [ASKED, CALLED, again, RESULT])
 
     assert found == ["conversation/1", "conversation/1"]
 
@@ -114,7 +114,10 @@ def test_a_string_is_an_input() -> None:
     body = {"model": "m", "messages": [{**ASKED, "content": "Stay"}]}
     exchange = Exchange(Answer(200, ""), Said(), request=request, asked=[UpstreamRequest(body)])
 
-    assert [fault.rule for fault in check(exchange, "request")] == ["conversation/3"]
+    assert [fault.rule for fault in check(exchange, "request")] == [
+        "conversation/3",
+        "conversation/9",
+    ]
 
 
 def test_reasoning_that_led_to_nothing_need_not_be_there() -> None:
@@ -150,6 +153,60 @@ def test_the_output_of_a_tool_may_be_a_list() -> None:
     assert caught([PROMPT, CALL, parts], [ASKED, CALLED, {**RESULT, "content": ""}]) == [
         "conversation/7"
     ]
+
+
+SECOND: Json = {**PROMPT, "content": [{"type": "input_text", "text": "Go on"}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "follows"),
+    [
+        # The texts may share a message, however they are joined; one may be part of another.
+        ([PROMPT, SECOND], "Go\n---\nGo on", []),
+        ([PROMPT, PROMPT], "Go\n\nGo", []),
+        ([{**PROMPT, "content": " Go\n"}], "Go", ["conversation/3"]),
+        ([PROMPT], "Go. Be brief.", ["conversation/9"]),
+        ([PROMPT], "Go\n\nGo", ["conversation/9"]),
+        ([PROMPT, SECOND], "Go\n\nGo on\n\nGo", ["conversation/9"]),
+        # Others than these are told in words of the proxy's own.
+        (
+            [PROMPT, {"type": "message", "role": "user", "content": [{"type": "input_image"}]}],
+            "Go [image]",
+            [],
+        ),
+        ([PROMPT, {"type": "agent_message", "content": "Hi"}], "Go\n\nThe agent says: Hi", []),
+        ([OUTPUT, PROMPT], "Earlier result: done\nGo", []),
+    ],
+)
+def test_the_user_says_no_more_than_the_client_has(
+    given: list[Json], user: str, follows: list[str]
+) -> None:
+    assert caught(given, [{"role": "user", "content": user}]) == follows
+
+
+def test_a_format_may_be_told_to_the_model() -> None:
+    asked = {**ASKED, "content": "Go. Answer in JSON."}
+
+    assert caught([PROMPT], [asked], text={"format": {"type": "json_object"}}) == []
+    assert caught([PROMPT], [asked], text={"verbosity": "low"}) == ["conversation/9"]
+
+
+@pytest.mark.parametrize(
+    ("output", "result", "follows"),
+    [
+        ("done", "done\n", []),
+        ("", "(no output)", []),
+        ("done", "done. Now go on.", ["conversation/9"]),
+        ("done", "done\ndone", ["conversation/9"]),
+        ([{"type": "input_text", "text": "do"}, {"type": "input_text", "text": "ne"}], "done", []),
+    ],
+)
+def test_a_tool_says_no_more_than_the_client_has(
+    output: object, result: str, follows: list[str]
+) -> None:
+    given = [PROMPT, REASONING, CALL, {**OUTPUT, "output": output}]
+
+    assert caught(given, [ASKED, CALLED, {**RESULT, "content": result}]) == follows
 
 
 # --- tools ---------------------------------------------------------------------------------------
