@@ -68,6 +68,8 @@ class Answer:
     rest: bytes = b""
     #: What broke the connection, if anything did.
     broken: str | None = None
+    #: Whether it was the client that ended it, because it took too long.
+    gave_up: bool = False
     #: By name in small letters; the values of one that came twice are joined by a comma.
     headers: Mapping[str, str] = field(default_factory=dict)
     #: When the request was sent, by `time.perf_counter`.
@@ -135,6 +137,7 @@ def send(
             if isinstance(error, httpx.ReadTimeout):
                 deadline.pass_()
         if deadline.is_over:
+            answer.gave_up = True
             answer.broken = f"it had not ended after {timeout:g} s"
         answer.rest = reader.rest
     return answer

@@ -141,6 +141,7 @@ def replay(
                 list(_asked(provider))[asked:],
                 watch.sent(answer.began),
                 tuple(summaries),
+                by_turn and answer.gave_up and responses[-1]["stream"]["end"] == "timeout",
             )
             played.exchanges.append(exchange)
             summaries += [exchange.said.text] if exchange.compacts else []

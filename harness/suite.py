@@ -18,7 +18,7 @@ from harness.cassette import backend_of, load
 from harness.client import PATIENCE, Answer
 from harness.provider import Provider
 from harness.replay import Replay, changes, edge_faults, replay, schema_faults
-from harness.rules import RULES, Exchange, Fault, Rule
+from harness.rules import RULES, Exchange, Fault, Rule, Unjudged
 from harness.scenarios import Backend
 from harness.variants import AS_RECORDED, Variant
 from harness.verdicts import Case, Line, Run, Turn, Verdict
@@ -212,6 +212,9 @@ def _add(rows: _Rows, fault: Fault) -> None:
 def _check(rule: Rule, exchange: Exchange, rows: _Rows, *, is_valid: bool) -> None:
     try:
         found = list(rule.faults(exchange))
+    except Unjudged as reason:
+        rows[rule.id] = rows[rule.id] or str(reason)
+        return
     except Exception as error:  # a rule takes for granted what the schemas say
         if is_valid:
             requirement, actual = "an answer can be judged", f"{type(error).__name__}: {error}"

@@ -27,6 +27,7 @@ __all__ = [
     "Level",
     "Needs",
     "Rule",
+    "Unjudged",
     "UpstreamRequest",
     "Violation",
     "check",
@@ -78,6 +79,9 @@ class Exchange:
     sent: Sequence[tuple[float, int]] = ()
     #: What the provider summed up in turns before this one.
     summaries: Sequence[str] = ()
+    #: Whether another's proxy was still waiting for a provider that had fallen silent, when we gave
+    #: it up: its patience is its own.
+    outwaited: bool = False
 
     @functools.cached_property
     def events(self) -> list[Event]:
@@ -183,6 +187,15 @@ class Fault:
             f"\n    {name + ':':<10}" + said.replace("\n", "\n" + " " * 14)
             for name, said in lines.items()
         )
+
+
+class Unjudged(Exception):
+    """A check cannot say, of this exchange, whether its rule is kept; the message says why."""
+
+    OUTWAITED: Final = (
+        "the provider had fallen silent, and the proxy still waited for it when --timeout ended; "
+        "let it give up sooner, or wait longer"
+    )
 
 
 Check = Callable[[Exchange], Iterator[Violation]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.client import Event
-from harness.rules import Exchange, Violation, rule
+from harness.rules import Exchange, Unjudged, Violation, rule
 
 
 @rule(
@@ -45,9 +45,13 @@ def names_its_type(exchange: Exchange) -> Iterator[Violation]:
 def is_whole(exchange: Exchange) -> Iterator[Violation]:
     if exchange.answer.status != 200:
         return
-    for block in _others(exchange):
-        if not _is_no_event(block.raw):
-            yield Violation("data: {...}", block.raw.decode(errors="replace"), block)
+    odd = [block for block in _others(exchange) if not _is_no_event(block.raw)]
+    for block in odd:
+        yield Violation("data: {...}", block.raw.decode(errors="replace"), block)
+    if exchange.outwaited:
+        if not odd:
+            raise Unjudged(Unjudged.OUTWAITED)
+        return
     if exchange.answer.rest:
         yield Violation("a blank line after the last event", repr(exchange.answer.rest))
     if exchange.answer.broken:

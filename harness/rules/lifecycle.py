@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from harness.client import Event
-from harness.rules import Exchange, Violation, rule
+from harness.rules import Exchange, Unjudged, Violation, rule
 from harness.rules.stream import TERMINAL
 
 
@@ -33,6 +33,8 @@ def ends_once(exchange: Exchange) -> Iterator[Violation]:
     if exchange.answer.status != 200:
         return  # failures/1 says whether that is right
     terminal = exchange.stream.terminal
+    if not terminal and exchange.outwaited:
+        raise Unjudged(Unjudged.OUTWAITED)
     if not terminal:
         last = exchange.events[-1] if exchange.events else None
         yield Violation(f"one of {', '.join(TERMINAL)}", "none", last)

@@ -234,6 +234,21 @@ def test_a_provider_that_nobody_waits_for_does_not_hold_up_the_next_case(
         assert done.wait(5)
 
 
+def test_a_proxy_that_waits_longer_for_a_silent_provider_is_not_judged_by_its_end(
+    port: int, tmp_path: Path, capsys: Output
+) -> None:
+    environment = {"CEREBRAS_TIMEOUT": "60"}
+    arguments = ("--only", "stall-text", "hello", "--timeout", "1", "--report", str(tmp_path))
+
+    with OwnProxy(f"http://127.0.0.1:{port}/v1", environment=environment) as patient:
+        status = run(patient.url, port, *arguments)
+
+    assert (status, rows(tmp_path, "fault")) == (0, {}), capsys.readouterr().out
+    skipped = rows(tmp_path, "skipped")
+    assert skipped.keys() == {"framing/3", "lifecycle/2"}
+    assert "still waited for it when --timeout ended" in skipped["framing/3"].reason
+
+
 # --- levels, gaps, what is told ------------------------------------------------------------------
 
 
