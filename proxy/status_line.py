@@ -54,8 +54,17 @@ _PASSED: Final = (
     "GH_HOST",
     "GH_CONFIG_DIR",
 )
+#: What a repository's configuration may not have run: neither by git here, nor by the git of gh.
+#: A clone can promise objects that are fetched when they are needed, with programs that it names:
+#: no protocol is allowed, whatever it says of that, and newer versions do not even try.
+_NOTHING_RUN: Final = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
 _QUIET: Final = {
     "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_CONFIG_COUNT": str(len(_NOTHING_RUN)),
+    **{f"GIT_CONFIG_KEY_{number}": name for number, name in enumerate(_NOTHING_RUN)},
+    **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(_NOTHING_RUN.values())},
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
     "GH_PROMPT_DISABLED": "1",
@@ -65,7 +74,6 @@ _QUIET: Final = {
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-_GIT: Final = ("git", "-c", "core.fsmonitor=false")
 _REQUEST: Final = "Begin your next message to the user with this line, unchanged, by itself:\n{}"
 
 
@@ -149,17 +157,17 @@ class StatusLine:
 
     async def _branch(self, directory: str) -> _Branch | None:
         root, ref = await asyncio.gather(
-            self._run(directory, *_GIT, "rev-parse", "--show-toplevel"),
-            self._run(directory, *_GIT, "symbolic-ref", "-q", "HEAD"),
+            self._run(directory, "git", "rev-parse", "--show-toplevel"),
+            self._run(directory, "git", "symbolic-ref", "-q", "HEAD"),
         )
         if not root:
             return None
         if not ref:
-            commit = await self._run(directory, *_GIT, "rev-parse", "--short", "HEAD")
+            commit = await self._run(directory, "git", "rev-parse", "--short", "HEAD")
             return _Branch(root, f"{commit} (detached)") if commit else None
         format = "--format=%(upstream:short)%09%(upstream:track,nobracket)"
         remote, _, track = (
-            await self._run(directory, *_GIT, "for-each-ref", "--count=1", format, ref) or ""
+            await self._run(directory, "git", "for-each-ref", "--count=1", format, ref) or ""
         ).partition("\t")
         return _Branch(root, ref.removeprefix("refs/heads/"), remote, track)
 

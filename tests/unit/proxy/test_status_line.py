@@ -37,6 +37,13 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True)
 
 
+def text_of(folder: Path, *words: str) -> str:
+    """Return what git prints."""
+    return subprocess.run(
+        ["git", *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
 def commit(repository: Path) -> None:
     git(repository, "commit", "-q", "--allow-empty", "-m", "one more")
 
@@ -112,11 +119,9 @@ def test_a_branch_without_a_commit(tmp_path: Path) -> None:
 
 def test_no_branch_at_all(repository: Path) -> None:
     git(repository, "checkout", "-q", "--detach")
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=repository, capture_output=True, text=True
-    )
+    head = text_of(repository, "rev-parse", "--short", "HEAD")
 
-    assert line(repository) == f"[Dir: repo | Local: {head.stdout.strip()} (detached)]"
+    assert line(repository) == f"[Dir: repo | Local: {head} (detached)]"
 
 
 def test_a_name_can_do_nothing_to_the_line_or_a_terminal(tmp_path: Path) -> None:
@@ -180,6 +185,60 @@ def test_a_repository_cannot_make_git_run_its_programs(repository: Path, tmp_pat
     git(repository, "config", "core.pager", f"touch {ran}; cat")
 
     assert line(repository) == "[Dir: repo | Local: main]"
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "command"),
+    [
+        ("ssh://nobody.invalid/r", "core.sshCommand", "touch {0} #"),
+        ("file:///", "remote.origin.uploadpack", "touch {0} #"),
+        ("ext::touch {0}", "protocol.ext.allow", "always"),
+    ],
+    ids=["ssh", "file", "ext"],
+)
+def test_a_repository_cannot_make_git_fetch_what_it_lacks(
+    followed: Path, tmp_path: Path, url: str, name: str, command: str
+) -> None:
+    """A commit that a clone promises to get when it is needed, and how, is the clone's to say."""
+    ran = tmp_path / "ran"
+    commit(followed)
+    commit(followed)
+    parent = text_of(followed, "rev-parse", "HEAD~1")
+    (followed / ".git" / "objects" / parent[:2] / parent[2:]).unlink()
+    for protocol in ("ssh", "file", "ext"):
+        git(followed, "config", f"protocol.{protocol}.allow", "always")
+    git(followed, "config", "remote.origin.promisor", "true")
+    git(followed, "config", "remote.origin.url", url.format(ran))
+    git(followed, "config", name, command.format(ran))
+
+    said = line(followed)
+
+    assert not ran.exists()
+    assert said == "[Dir: repo | Local: main]"
+
+
+def test_a_repository_cannot_make_the_git_of_gh_run_its_programs(
+    followed: Path, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    git(followed, "config", "core.fsmonitor", f"touch {ran}; false")
+    git(followed, "config", "core.hooksPath", str(tmp_path))
+    (tmp_path / "post-index-change").write_text(f"#!/bin/sh\ntouch {ran}\n")
+    (tmp_path / "post-index-change").chmod(0o755)
+    environment = program(
+        tmp_path / "bin", "gh", "git add -A; git status -s >/dev/null; echo '#7 x'"
+    )
+    status_line = StatusLine(environment=environment, patience=PATIENCE)
+
+    async def asked() -> None:
+        await status_line.line(str(followed))
+        await asyncio.gather(*status_line._asking.values())
+
+    (followed / "file").write_text("")
+    asyncio.run(asked())
+
+    assert [known for _, known in status_line._pull_requests.values()] == ["#7 x"]
     assert not ran.exists()
 
 
