@@ -11,10 +11,13 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["LONGEST", "ContentEncodingError", "TooLong", "beginning", "decoded"]
+__all__ = ["LONGEST", "MOST_FRAMES", "ContentEncodingError", "TooLong", "beginning", "decoded"]
 
 #: Bytes of a body, also once it is decompressed.
 LONGEST: Final = 64 * 1024 * 1024
+
+#: Frames in a row, each of which costs a copy of those behind it; clients send one.
+MOST_FRAMES: Final = 16
 
 
 class ContentEncodingError(ValueError):
@@ -32,7 +35,7 @@ def decoded(body: bytes, content_encoding: str) -> bytes:
         return body
     plain = bytearray()
     try:
-        while body:  # several frames in a row are one body
+        for _ in range(MOST_FRAMES):  # several in a row are one body
             decompressor = _decompressor(encoding)
             plain += decompressor.decompress(body, LONGEST + 1 - len(plain))
             if len(plain) > LONGEST:
@@ -40,9 +43,11 @@ def decoded(body: bytes, content_encoding: str) -> bytes:
             if not decompressor.eof:
                 raise ContentEncodingError(f"the {encoding} body ends too early")
             body = decompressor.unused_data
+            if not body:
+                return bytes(plain)
     except (zstd.ZstdError, zlib.error) as error:
         raise ContentEncodingError(f"the body is not {encoding}: {error}") from None
-    return bytes(plain)
+    raise ContentEncodingError(f"the body has more than {MOST_FRAMES} {encoding} frames")
 
 
 def beginning(body: bytes, content_encoding: str, length: int) -> bytes:

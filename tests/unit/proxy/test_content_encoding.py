@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import gzip
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
 
-from proxy.content_encoding import LONGEST, ContentEncodingError, TooLong, decoded
+from proxy.content_encoding import (
+    LONGEST,
+    MOST_FRAMES,
+    ContentEncodingError,
+    TooLong,
+    decoded,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -68,3 +75,16 @@ def test_several_frames_are_one_body(compress: Callable[[bytes], bytes]) -> None
     assert decoded(compress(b"one, ") + compress(b"two"), encoding) == b"one, two"
     with pytest.raises(ContentEncodingError):
         decoded(compress(b"one") + b"garbage", encoding)
+
+
+@pytest.mark.parametrize("compress", [zstd.compress, gzip.compress], ids=["zstd", "gzip"])
+def test_frames_without_number_are_refused_at_once(compress: Callable[[bytes], bytes]) -> None:
+    """Each is cut off by copying all that follow it: 1.5 MB of empty ones took minutes."""
+    encoding = "zstd" if compress is zstd.compress else "gzip"
+    began = time.process_time()
+
+    assert decoded(compress(b"x") * MOST_FRAMES, encoding) == b"x" * MOST_FRAMES
+    with pytest.raises(ContentEncodingError, match=f"more than {MOST_FRAMES} {encoding} frames"):
+        decoded(compress(b"") * 100_000, encoding)
+
+    assert time.process_time() - began < 1
