@@ -284,6 +284,8 @@ def _numbered(number: int) -> str:
 
 
 def _refused(directory: Path, error: OSError) -> JournalRefused:
+    if isinstance(error, JournalRefused):
+        return error
     return JournalRefused(
         0,
         f"there can be no logs in {directory}: {error.strerror or error}; "
@@ -292,9 +294,14 @@ def _refused(directory: Path, error: OSError) -> JournalRefused:
 
 
 def _open_directory(directory: Path) -> int:
-    """Open a directory that is the user's own, and make it so that nobody else can look into it."""
+    """Open a directory that is the user's own and nobody else's; where there is none, make it."""
+    made = False
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700, parents=True)
+            made = True
+        if directory.is_symlink():
+            raise OSError(0, "it is a link")
         opened = os.open(directory, _DIRECTORY)
     except OSError as error:
         raise _refused(directory, error) from None
@@ -304,7 +311,10 @@ def _open_directory(directory: Path) -> int:
             raise OSError(0, "it belongs to somebody else")
         if found.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
             raise OSError(0, "it is shared with others")
-        os.fchmod(opened, 0o700)
+        if made:
+            os.fchmod(opened, 0o700)  # whatever the mask
+        elif found.st_mode & 0o077:  # not to be changed: it may be more than a place for logs
+            raise OSError(0, f"it is open to others; 'chmod 700 {directory}' closes it")
     except OSError as error:
         os.close(opened)
         raise _refused(directory, error) from None

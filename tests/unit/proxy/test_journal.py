@@ -232,7 +232,6 @@ def test_logs_are_in_the_users_state_directory(environment: dict[str, str], plac
 
 def test_nobody_else_can_read_them(place: Path, upstream: Provider, provider_url: str) -> None:
     upstream.answer = stream(*PIECES)
-    place.mkdir(parents=True, mode=0o755)
 
     with logging_to(place, provider_url) as proxy:
         ask(proxy.url)
@@ -244,8 +243,35 @@ def test_nobody_else_can_read_them(place: Path, upstream: Provider, provider_url
         assert stat.S_IMODE(path.lstat().st_mode) == wanted, path
 
 
-def test_a_log_that_others_could_read_is_closed_to_them(place: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o701, 0o740])
+def test_a_directory_that_is_open_to_others_is_refused_and_left_as_it_is(
+    place: Path, mode: int
+) -> None:
+    """It may have been named by mistake: a home directory, the one of a web server."""
     place.mkdir(parents=True)
+    place.chmod(mode)
+
+    with pytest.raises(JournalRefused, match=rf"others; 'chmod 700 {place}' closes it; PROXY_"):
+        Journal(place, backend="cerebras", port=1)
+
+    assert stat.S_IMODE(place.stat().st_mode) == mode
+    assert list(place.iterdir()) == []
+
+
+def test_a_directory_is_made_private_whatever_the_mask(place: Path) -> None:
+    place.parent.mkdir()
+    mask = os.umask(0o277)
+    try:
+        Journal(place, backend="cerebras", port=1).close()
+    finally:
+        os.umask(mask)
+
+    for path in (place, place / "cerebras_responses"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_log_that_others_could_read_is_closed_to_them(place: Path) -> None:
+    place.mkdir(mode=0o700, parents=True)
     (place / "proxy_1.log").touch(mode=0o644)
 
     Journal(place, backend="cerebras", port=1).close()
@@ -256,11 +282,12 @@ def test_a_log_that_others_could_read_is_closed_to_them(place: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["", "cerebras_responses", "proxy_1.log"])
 def test_what_belongs_to_somebody_else_is_refused(place: Path, name: str) -> None:
-    (place / "cerebras_responses").mkdir(parents=True)
+    place.mkdir(mode=0o700, parents=True)
+    (place / "cerebras_responses").mkdir(mode=0o700)
     (place / "proxy_1.log").touch()
     os.chown(place / name, 12345, 12345)
 
-    with pytest.raises(JournalRefused, match="there can be no logs in"):
+    with pytest.raises(JournalRefused, match=r"belongs to somebody else|of the user's own"):
         Journal(place, backend="cerebras", port=1)
 
 
@@ -286,7 +313,7 @@ def test_links_and_shared_places_are_refused(
 ) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"of somebody")
-    place.mkdir(parents=True)
+    place.mkdir(mode=0o700, parents=True)
     spoil(place, target)
 
     with pytest.raises(JournalRefused, match=r"there can be no logs in .*PROXY_LOG=off"):
@@ -299,7 +326,7 @@ def test_a_link_in_the_place_of_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
-    with pytest.raises(JournalRefused):
+    with pytest.raises(JournalRefused, match=r"link: it is a link; PROXY_LOG_DIR chooses"):
         Journal(tmp_path / "link", backend="cerebras", port=1)
 
 
@@ -318,8 +345,8 @@ def test_a_proxy_that_cannot_log_does_not_start(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"codex-proxy: there can be no logs in {tmp_path}/file: File exists; PROXY_LOG_DIR chooses "
-        "another place, PROXY_LOG=off none\n"
+        f"codex-proxy: there can be no logs in {tmp_path}/file: Not a directory; PROXY_LOG_DIR "
+        "chooses another place, PROXY_LOG=off none\n"
     )
 
 
@@ -328,7 +355,8 @@ def test_a_link_that_comes_later_is_replaced_and_not_followed(
 ) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"of somebody")
-    (place / "cerebras_responses").mkdir(parents=True)
+    place.mkdir(mode=0o700, parents=True)
+    (place / "cerebras_responses").mkdir(mode=0o700)
     for name in ("request_payload.json", "cerebras_responses/latest_response.txt"):
         (place / name).symlink_to(target)
     upstream.answer = stream(*PIECES)
