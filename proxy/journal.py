@@ -41,6 +41,8 @@ _LONGEST_TAPE: Final = 8 * 1024 * 1024
 _MOST_TAPES: Final = 100
 #: Seconds for which it is known which streams there are; other workers have theirs there too.
 _LISTED: Final = 1.0
+#: Bytes of a key's beginning that tell something of it.
+_SHORTEST_HALF: Final = 8
 #: Characters of a name that a client chose.
 _LONGEST_NAME: Final = 200
 #: Seconds after which is written what came while nothing was: first the client gets its answer, for
@@ -89,6 +91,7 @@ class Tape:
 
     def close(self) -> None:
         """Take the end of the answer."""
+        self._pieces = [_without_half(b"".join(self._pieces), self._journal.secret)]
         self._hand_over(0)
         self._journal.put(0, lambda: self._journal.finish(self))
 
@@ -281,6 +284,14 @@ def taped(journal: Journal | None) -> Iterator[Tape | None]:
 
 def _numbered(number: int) -> str:
     return f"response_{number:06}.txt"
+
+
+def _without_half(data: bytes, secret: bytes) -> bytes:
+    """Return `data` that does not end inside of the secret, but for what is no part to speak of."""
+    for length in range(len(secret) - 1, _SHORTEST_HALF - 1, -1):
+        if data.endswith(secret[:length]):
+            return data[:-length] + hidden(secret, secret)
+    return data
 
 
 def _refused(directory: Path, error: OSError) -> JournalRefused:

@@ -202,6 +202,24 @@ def test_a_key_is_found_however_a_stream_is_cut(place: Path) -> None:
     assert [path.read_bytes() for path in kept] == wanted
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, len(KEY) - 1])
+def test_what_ends_inside_of_the_key_tells_little_of_it(place: Path, length: int) -> None:
+    """A stream that breaks there, and an error of which only the beginning is read."""
+    journal = Journal(place, backend="cerebras", port=1, secret=KEY)
+    told = KEY[:length].encode() if length < 8 else b"[the key]"
+
+    for before in (b"x", b"x" * 64 * 1024, KEY.encode()):
+        tape = Tape(journal)
+        tape.receive(before)
+        tape.receive(KEY[:length].encode())
+        tape.close()
+    journal.close()
+
+    kept = sorted((place / "cerebras_responses").glob("response_*"))
+    wanted = [b"x" + told, b"x" * 64 * 1024 + told, b"[the key]" + told]
+    assert [path.read_bytes() for path in kept] == wanted
+
+
 def test_nothing_is_written_where_logs_are_off(
     tmp_path: Path, upstream: Provider, provider_url: str
 ) -> None:
