@@ -220,8 +220,8 @@ check() {
     prepare
     wrong=$(PYTHONPATH=$here "$python" -P -c '
 import os, sys
-from proxy.__main__ import parse
-parse(sys.argv[1:], os.environ)
+from proxy.__main__ import parse, prepare
+prepare(parse(sys.argv[1:], os.environ), 0).close()
 ' --backend "$backend" --port "$port" 2>&1) ||
         die 1 "the proxy runs on as it was: $(printf '%s' "$wrong" | tail -n 1)"
 }

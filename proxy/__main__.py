@@ -70,24 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return codex_setup.main(argv[1:])
     settings = parse(argv, os.environ)
-    try:
-        listener = _listen(settings)
-    except _OpenToAll as error:
-        print(f"codex-proxy: error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        print(f"codex-proxy: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    with listener:
+    with prepare(settings, settings.port) as listener:
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         what = settings.model if settings.backend == "cerebras" else settings.base_url
-        try:
-            check_journal(settings, port)
-        except JournalRefused as error:
-            print(f"codex-proxy: {error.strerror}", file=sys.stderr)
-            return 1
         try:
             print(
                 f"codex-proxy: {settings.backend} ({what}) on http://{address}",
@@ -100,6 +86,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
+
+
+def prepare(settings: Settings, port: int) -> socket.socket:
+    """Return a socket that listens on `port`; where that or the logs cannot be, say why and exit.
+
+    With the port 0 it tells whether the settings would do while another proxy has theirs.
+    """
+    try:
+        listener = _listen(settings, port)
+    except _OpenToAll as error:
+        print(f"codex-proxy: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        print(f"codex-proxy: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    try:
+        check_journal(settings, settings.port or listener.getsockname()[1])
+    except JournalRefused as error:
+        listener.close()
+        print(f"codex-proxy: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+    return listener
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -261,10 +270,10 @@ def _workers(text: str) -> int:
     return int(text)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(settings: Settings, port: int) -> socket.socket:
     """Return a listening socket; raises `OSError`, so that the fault is told in one sentence."""
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise OSError(0, "no such name") from None
     family, kind, protocol, _, address = found[0]

@@ -189,13 +189,34 @@ def test_restart_starts_what_does_not_run(operator: Operator) -> None:
     assert health(port) == 200
 
 
-def test_what_cannot_start_again_is_not_stopped(operator: Operator) -> None:
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        ({"CEREBRAS_API_KEY": ""}, "CEREBRAS_API_KEY is not set"),
+        ({"PROXY_HOST": "0.0.0.0"}, "0.0.0.0 can be reached by others: set PROXY_TOKEN"),  # noqa: S104
+        ({"PROXY_HOST": "192.0.2.1", "PROXY_TOKEN": "t"}, "cannot listen on 192.0.2.1:{port}: "),
+        ({"PROXY_LOG_DIR": "{home}/link"}, "{home}/link: it is a link; PROXY_LOG_DIR chooses"),
+        ({"PROXY_LOG_DIR": "{home}/open"}, "{home}/open: it is open to others; 'chmod 700 "),
+        ({"PROXY_LOG_DIR": "{home}/file"}, "{home}/file: Not a directory; PROXY_LOG_DIR"),
+    ],
+    ids=["key", "token", "host", "link", "open", "file"],
+)
+def test_what_cannot_start_again_is_not_stopped(
+    operator: Operator, environment: dict[str, str], why: str
+) -> None:
+    home = operator.home
+    (home / "link").symlink_to(home)
+    (home / "open").mkdir()
+    (home / "open").chmod(0o755)
+    (home / "file").touch()
     port = operator.port()
     operator.done("enable", "--port", str(port))
+    wrong = {name: value.format(home=home) for name, value in environment.items()}
 
-    said = operator.refused("restart", "--port", str(port), CEREBRAS_API_KEY="")
+    said = replace(operator, environment=wrong).refused("restart", "--port", str(port))
 
-    assert "CEREBRAS_API_KEY is not set" in said
+    assert said.startswith("proxy.sh: the proxy runs on as it was: ")
+    assert why.format(home=home, port=port) in said
     assert health(port) == 200
 
 
