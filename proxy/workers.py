@@ -30,7 +30,7 @@ __all__ = ["run_workers"]
 #: Serves one listening socket until told to stop.
 Serve = Callable[[socket.socket, Settings], None]
 
-#: A worker that ends within so many seconds would do so again.
+#: Seconds in which a worker ends that cannot start, and after which another is tried in its place.
 _TOO_SOON: Final = 2.0
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -40,7 +40,7 @@ def run_workers(serve: Serve, listener: socket.socket, settings: Settings) -> in
     """Run `settings.workers` processes until told to stop; return the exit status.
 
     The first signal is passed on, and the second one too: it ends them at once. One that ends by
-    itself is replaced, unless it could not even start.
+    itself is replaced; where none has been able to start, all end.
     """
     with tempfile.TemporaryDirectory(prefix="codex-proxy-") as shared:
         # Inherited by the workers, whose library looks at it when it is imported.
@@ -56,6 +56,10 @@ class _Supervisor:
         self._listener = listener
         self._settings = settings
         self._workers: dict[SpawnProcess, float] = {}
+        #: When there is to be another in the place of one that ended too soon.
+        self._due: list[float] = []
+        #: Whether one of them has lived long enough for it not to be their own fault.
+        self._proven = False
         self._starting = False
         self._stopping = False
 
@@ -66,8 +70,8 @@ class _Supervisor:
             if not self._stopping:
                 self._start()
         failed = False
-        while self._workers:
-            wait([worker.sentinel for worker in self._workers])
+        while self._workers or (self._due and not self._stopping):
+            wait([worker.sentinel for worker in self._workers], self._until_next())
             for worker in [one for one in self._workers if not one.is_alive()]:
                 began = self._workers.pop(worker)
                 worker.join()
@@ -76,14 +80,34 @@ class _Supervisor:
                 if self._stopping:
                     continue
                 how = f"ended with status {worker.exitcode}"
-                if time.monotonic() - began < _TOO_SOON:
+                now = time.monotonic()
+                self._proven |= any(now - then >= _TOO_SOON for then in self._workers.values())
+                if now - began >= _TOO_SOON:
+                    self._proven = True
+                    _say(f"a worker {how}; starting another")
+                    self._due.append(now)
+                elif self._proven:
+                    _say(f"a worker {how} as soon as it had started; starting another in a while")
+                    self._due.append(now + _TOO_SOON)
+                else:
                     failed = True
                     _say(f"a worker {how} as soon as it had started; stopping")
                     self._pass_on(signal.SIGTERM, None)
-                else:
-                    _say(f"a worker {how}; starting another")
+            for _ in range(self._take_due()):
+                if not self._stopping:
                     self._start()
         return 1 if failed else 0
+
+    def _until_next(self) -> float | None:
+        """Return the seconds until there is to be another worker; None where none is to be."""
+        return max(0.0, min(self._due) - time.monotonic()) if self._due else None
+
+    def _take_due(self) -> int:
+        """Return how many are to be started now."""
+        now = time.monotonic()
+        due = sum(then <= now for then in self._due)
+        self._due = [then for then in self._due if then > now]
+        return due
 
     def _start(self) -> None:
         worker = multiprocessing.get_context("spawn").Process(

@@ -137,6 +137,28 @@ def test_workers_that_cannot_start_are_not_started_for_ever(
         assert refuses(url)
 
 
+def test_one_that_ends_early_ends_no_other(upstream: Provider, provider_url: str) -> None:
+    upstream.answer = HELLO
+
+    with started(provider_url, saying=True, PROXY_WORKERS="2") as (process, url):
+        time.sleep(3)  # they have shown that they can start
+        first = workers_of(process)
+        os.kill(min(first), signal.SIGKILL)
+        wait_for(lambda: len(workers_of(process) - first) == 1)
+        (early,) = workers_of(process) - first
+        os.kill(early, signal.SIGKILL)
+        assert final(read(ask(url).content))["status"] == "completed"
+        wait_for(lambda: bool(workers_of(process) - first - {early}))
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == (
+            "codex-proxy: a worker ended with status -9; starting another\n"
+            "codex-proxy: a worker ended with status -9 as soon as it had started; "
+            "starting another in a while\n"
+        )
+
+
 def test_workers_do_not_outlive_who_started_them(provider_url: str) -> None:
     with started(provider_url, PROXY_WORKERS="2") as (process, url):
         workers = workers_of(process)
