@@ -264,8 +264,9 @@ class Journal:
         temporary = f".latest.{os.getpid()}"
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=self._tapes)
-        os.link(tape.name, temporary, src_dir_fd=self._tapes, dst_dir_fd=self._tapes)
-        self._rename(temporary, "latest_response.txt", self._tapes)
+        with suppress(FileNotFoundError):  # later ones have taken its place while it went on
+            os.link(tape.name, temporary, src_dir_fd=self._tapes, dst_dir_fd=self._tapes)
+            self._rename(temporary, "latest_response.txt", self._tapes)
 
     def _rename(self, old: str, new: str, directory: int) -> None:
         os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)

@@ -432,6 +432,28 @@ def test_streams_are_bounded_in_number_and_length(
     assert all(130_000 < path.stat().st_size <= 200_000 for path in kept)
 
 
+def test_more_streams_at_once_than_are_kept_are_no_fault_of_the_disk(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(journal_module, "_MOST_TAPES", 3)
+    journal = Journal(place, backend="cerebras", port=1)
+    tapes = [Tape(journal) for _ in range(5)]
+
+    for number, tape in enumerate(tapes):
+        tape.receive(b"%d" % number * 64 * 1024)
+    for tape in reversed(tapes):
+        tape.close()
+    journal.close()
+
+    assert capsys.readouterr().err == ""
+    kept = place / "cerebras_responses"
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "latest_response.txt",
+        *(f"response_00000{number}.txt" for number in (3, 4, 5)),
+    ]
+    assert (kept / "latest_response.txt").read_bytes() == b"2" * 64 * 1024
+
+
 def test_two_proxies_do_not_write_into_one_stream(place: Path) -> None:
     journals = [Journal(place, backend="cerebras", port=port) for port in (1, 2)]
     tapes = [Tape(journal) for journal in journals]
