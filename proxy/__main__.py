@@ -6,10 +6,12 @@ import argparse
 import math
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -80,12 +82,25 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
                 flush=True,
             )
+            _stop_without_terminal()
             if settings.workers > 1:
                 return run_workers(serve, listener, settings)
             serve(listener, settings)
         except KeyboardInterrupt:
             return 130  # as a shell says of a program that Ctrl-C has ended
     return 0
+
+
+def _stop_without_terminal() -> None:
+    """Take SIGHUP for SIGTERM, but where it is ignored (nohup)."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _hang_up(sent: int, frame: FrameType | None) -> None:
+    # Both the shell and the system may tell of it, and the second SIGTERM would end all at once.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def prepare(settings: Settings, port: int) -> socket.socket:

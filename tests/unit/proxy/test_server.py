@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -57,6 +58,41 @@ def test_an_open_stream_finishes_and_nobody_else_comes_in(
         going_on.set()
         assert final(read(answer.result().content))["status"] == "completed"
         process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_is_closed_lets_an_open_stream_finish(
+    upstream: Provider, provider_url: str, pool: ThreadPoolExecutor, tmp_path: Path, workers: str
+) -> None:
+    """The shell tells of it, and so may the system: that is no second signal."""
+    going_on = threading.Event()
+    upstream.answer = stream_until(going_on, says("Hel"), says("lo") + finishes())
+
+    with started(provider_url, PROXY_WORKERS=workers, TMPDIR=str(tmp_path)) as (process, url):
+        answer = ask(pool, url)
+        assert upstream.asked.wait(PATIENCE)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: refuses(url))
+        process.send_signal(signal.SIGHUP)
+        going_on.set()
+        assert final(read(answer.result().content))["status"] == "completed"
+        process.wait(PATIENCE)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nohup_has_started_does_not_end_with_its_terminal(provider_url: str) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by the process
+    try:
+        with started(provider_url) as (process, url):
+            process.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            assert not refuses(url)
+            process.terminate()
+            process.wait(PATIENCE)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("first", [b"", says("Hel")], ids=["silent", "begun"])
