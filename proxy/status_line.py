@@ -37,8 +37,9 @@ _PR_FRESH: Final = 60.0
 #: How many directories and branches are remembered.
 _REMEMBERED: Final = 100
 
-#: Characters of a name that are shown.
-_LONGEST: Final = 100
+#: Characters of a name that are shown, which the model reads too, and of a pull request's address.
+_LONGEST: Final = 40
+_LONGEST_URL: Final = 100
 
 _CONTEXT: Final = re.compile(
     r"<environment_context>.*?<cwd>([^<]+)</cwd>.*?</environment_context>", re.DOTALL
@@ -144,12 +145,12 @@ class StatusLine:
         branch = await self._branch(directory)
         if branch is None or not await asyncio.to_thread(self._is_ours, branch.root):
             return None
-        local = f"{branch.name} ({branch.track})" if branch.track else branch.name
-        parts = [f"Dir: {Path(branch.root).name or '/'}", f"Local: {local}"]
-        parts += [f"Remote: {branch.remote}"] if branch.remote else []
+        local = _plain(branch.name) + (f" ({branch.track})" if branch.track else "")
+        parts = [f"Dir: {_plain(Path(branch.root).name or '/')}", f"Local: {local}"]
+        parts += [f"Remote: {_plain(branch.remote)}"] if branch.remote else []
         pull_request = self._pull_request(branch) if branch.remote else ""
-        parts += [f"PR: {pull_request}"] if pull_request else []
-        return f"[{' | '.join(map(_plain, parts))}]"
+        parts += [f"PR: {_plain(pull_request, _LONGEST_URL)}"] if pull_request else []
+        return f"[{' | '.join(parts)}]"
 
     def _is_ours(self, directory: str) -> bool:
         path = Path(directory)
@@ -234,10 +235,10 @@ def working_directory(messages: Iterable[chat.Message]) -> str | None:
     return found[-1] if found else None
 
 
-def _plain(text: str) -> str:
-    """Return text in which nothing acts on a terminal or ends a line, and not too much of it."""
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+def _plain(text: str, longest: int = _LONGEST) -> str:
+    """Return text in which nothing acts on a terminal or ends the line, and not too much of it."""
+    shown = "".join(one if one.isprintable() and one not in "[]|" else "?" for one in text)
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
 def _remember(memory: dict[_Key, _Value], key: _Key, value: _Value) -> None:
