@@ -38,6 +38,9 @@ _NEXT_ADDRESS: Final = 0.25
 #: Seconds that an idle connection is kept: a turn of Codex runs tools before the next begins.
 _KEPT: Final = 120
 
+#: Methods whose requests say how long their body is, even where it is empty (RFC 9110, 8.6).
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
+
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
 
@@ -102,8 +105,8 @@ class HttpClient:
     ) -> AsyncIterator[Answer]:
         """Send a request and yield the answer, its body unread; raises `ConnectionFault`.
 
-        `headers` are all of them but `Host`, and the length of a body. A request is never sent
-        twice: the provider may have worked.
+        `headers` are all of them but `Host`; the length of the body is this client's to say. A
+        request is never sent twice: the provider may have worked.
         """
         connection = await self._connection()
         try:
@@ -122,9 +125,16 @@ class HttpClient:
 
     def _head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: " + self._authority]
-        lines += [name + b": " + value for name, value in headers]
-        if body and not any(name.lower() == b"content-length" for name, _ in headers):
-            lines.append(b"content-length: %d" % len(body))
+        # What is said is what is sent, whatever a client has announced: else the provider would
+        # take the head of the next request for the rest of this one.
+        length = b"%d" % len(body)
+        is_said = False
+        for name, value in headers:
+            is_length = name.lower() == b"content-length"
+            lines.append(name + b": " + (length if is_length else value))
+            is_said |= is_length
+        if not is_said and (body or method in _WITH_BODY):
+            lines.append(b"content-length: " + length)
         return b"\r\n".join([*lines, b"", b""])
 
     async def _connection(self) -> _Connection:

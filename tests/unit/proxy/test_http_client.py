@@ -153,6 +153,36 @@ def test_a_request_is_what_it_was_asked_to_be() -> None:
     assert rest == [b"X-A: 1", b"x-a: \xe9", b"content-length: 2", b"", b"{}"]
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "said"),
+    [
+        ("POST", [(b"Content-Length", b"999"), (b"x", b"1")], b"{}", b"Content-Length: 2|x: 1"),
+        ("POST", [(b"content-length", b"999")], b"", b"content-length: 0"),
+        ("POST", [(b"x", b"1")], b"", b"x: 1|content-length: 0"),
+        ("GET", [(b"content-length", b"999")], b"", b"content-length: 0"),
+        ("GET", [(b"x", b"1")], b"", b"x: 1"),
+    ],
+)
+def test_the_length_that_is_said_is_that_of_what_is_sent(
+    method: str, headers: list[tuple[bytes, bytes]], body: bytes, said: bytes
+) -> None:
+    received = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        received = await reader.readuntil(b"\r\n\r\n" + body)
+        writer.write(OK)
+
+    async def run() -> None:
+        async with provider(serve) as client, client.request(method, "/", headers, body):
+            pass
+
+    asyncio.run(run())
+
+    _, _, *lines, _, sent = received.split(b"\r\n")
+    assert (b"|".join(line for line in lines if line), sent) == (said, body)
+
+
 # --- connections ---------------------------------------------------------------------------------
 
 
