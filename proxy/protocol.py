@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from proxy.failures import http_error
@@ -16,6 +18,9 @@ _LONGEST_URL: Final = 16 * 1024
 
 #: Bytes of a head; what Codex tells of itself in it takes a few thousand.
 _LONGEST_HEAD: Final = 64 * 1024
+
+#: Headers of a request that has a body.
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 _TOO_LONG: Final = f"The head of the request is longer than {_LONGEST_HEAD} bytes."
 
@@ -38,6 +43,10 @@ class Protocol(HttpToolsProtocol):
         #: Bytes of its headers.
         self._length = 0
         self._waiting: asyncio.TimerHandle | None = None
+        #: What came last, and what a new parser is to have instead: the parser takes the body of a
+        #: request that offers to speak HTTP/2 for HTTP/2.
+        self._data = b""
+        self._again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,7 +61,14 @@ class Protocol(HttpToolsProtocol):
             self._came += len(data)
             if self._waiting is None and not self._is_answering():
                 self._wait()
+        self._data = data
         super().data_received(data)
+        while self._again:  # once for each such request that came at once
+            self._data, self._again = self._again, b""
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            super().data_received(self._data)
+        self._data = b""
         if self._in_head and self._came > _LONGEST_HEAD:
             self._refuse(431, _TOO_LONG)
 
@@ -74,17 +90,45 @@ class Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._offers_an_upgrade():
+            return
         self._in_head = False
         self._came = 0
         self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self._offers_an_upgrade():
+            return
         super().on_message_complete()
         self._in_head = True
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The parser has ended at the upgrade: let it go on, with a head that offers none."""
+        if not self._offers_an_upgrade():
+            return
+        upgrade = sys.exception()
+        assert isinstance(upgrade, httptools.HttpParserUpgrade)
+        head = [
+            b"%b %b HTTP/%b"
+            % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._again = b"\r\n".join([*head, b"", self._data[upgrade.args[0] :]])
+
+    def _offers_an_upgrade(self) -> bool:
+        """Tell whether a request would rather have another protocol, but has a body in this one.
+
+        The offer may be declined (RFC 9110, 7.8), and is, as if it had not been made.
+        """
+        return (
+            self.parser.should_upgrade()
+            and self.parser.get_method() != b"CONNECT"
+            and any(name in _FRAMING and value != b"0" for name, value in self.headers)
+        )
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

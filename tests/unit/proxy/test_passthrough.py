@@ -15,6 +15,7 @@ from tests.unit.proxy.backend import (
     BASE,
     Backend,
     answers,
+    connect,
     exchange,
     passing_to,
     passing_to_new_backend,
@@ -315,6 +316,33 @@ def test_an_upgrade_that_is_no_get_is_left_out(proxy: OwnProxy, backend: Backend
 
     (seen,) = backend.seen
     assert seen.headers[1:] == [(b"content-length", b"0")]
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    "framed",
+    [b"content-length: 2\r\n\r\n{}", b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"],
+    ids=["length", "chunks"],
+)
+def test_a_request_that_offers_an_upgrade_keeps_its_body(
+    proxy: OwnProxy, backend: Backend, framed: bytes, split: bool
+) -> None:
+    """As `curl --http2 -d` sends it; each of them is answered, and the next is the next."""
+    backend.answer = reply(200)
+    line = b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nx-name: 1\r\n"
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n"
+    last = line + b"connection: close\r\ncontent-length: 4\r\n\r\nlast"
+    wire = (line + offer + framed) * 2 + last
+
+    with connect(proxy) as connection:
+        for piece in [bytes([byte]) for byte in wire] if split else [wire]:
+            connection.sendall(piece)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert [seen.body for seen in backend.seen] == [b"{}", b"{}", b"last"]
+    kept = [(b"x-name", b"1"), (b"content-length", b"2")]
+    assert [seen.headers[1:] for seen in backend.seen[:2]] == [kept] * 2
 
 
 def test_a_header_that_is_no_text_passes_as_it_is(proxy: OwnProxy, backend: Backend) -> None:
