@@ -238,13 +238,17 @@ class _Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Tell whether there is still somebody at the other end, who says nothing unasked.
 
-        That is asked of the system: what it has may not have come here yet.
+        And who reads what was sent: the next request would wait behind what is left of the last.
+        All this is asked of the system, as what it has may not have come here yet, and as under
+        TLS a transport does not tell what it still has to send.
         """
         if self._transport is None or self._transport.is_closing():
             return False
         poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        poll.register(descriptor, select.POLLIN | select.POLLOUT)
+        is_sent = self._transport.get_write_buffer_size() == 0
+        return is_sent and poll.poll(0) == [(descriptor, select.POLLOUT)]
 
     def is_free(self) -> bool:
         """Tell whether the answer is complete, and another request may follow."""

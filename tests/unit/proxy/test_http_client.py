@@ -255,6 +255,30 @@ def test_a_body_that_was_not_read_is_in_no_other_answer() -> None:
     assert connections_of(long, read=False) == 2
 
 
+def test_a_connection_whose_last_request_is_not_read_is_not_used() -> None:
+    """Else the next request would wait behind what is left of that one."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK.replace(b"200 OK", b"413 Too Large"))
+        await over.wait()
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            body = bytes(16_000_000)  # more than the system holds
+            try:
+                for _ in range(2):
+                    async with client.request("POST", "/", [], body) as answer:
+                        assert answer.status == 413
+                        assert b"".join([data async for data in answer]) == b"ok"
+                    assert not client._idle
+            finally:
+                over.set()
+
+    asyncio.run(run())
+
+
 def test_requests_at_a_time_have_a_connection_each() -> None:
     async def run() -> None:
         async with provider(saying(OK, OK)) as client:
