@@ -41,6 +41,15 @@ _KEPT: Final = 120
 #: Methods whose requests say how long their body is, even where it is empty (RFC 9110, 8.6).
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
+#: When a path counts as dead: after 20 s in which nothing at its other end acknowledges. Options of
+#: a socket, where the system has them.
+_DEAD: Final = (
+    ("TCP_KEEPIDLE", 10),  # seconds of quiet, after which it is probed
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 2),
+    ("TCP_USER_TIMEOUT", 20_000),  # milliseconds, where something was sent: then nothing is probed
+)
+
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
 
@@ -163,6 +172,7 @@ class HttpClient:
         addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
         try:
+            _notice_a_dead_path(connected)
             _, connection = await loop.create_connection(
                 lambda: _Connection(self._patience, self._idle),
                 sock=connected,
@@ -388,6 +398,14 @@ class _Connection(asyncio.Protocol):
             self._is_reading = True
             self._heard = self._loop.time()
             self._transport.resume_reading()
+
+
+def _notice_a_dead_path(connected: socket.socket) -> None:
+    """Let the system end a connection that leads nowhere, which else is but a silent provider."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _DEAD:
+        if (option := getattr(socket, name, None)) is not None:  # not every system has each
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _tls() -> ssl.SSLContext:

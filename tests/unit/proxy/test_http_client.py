@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import ssl
+import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -275,6 +276,27 @@ def test_a_connection_whose_last_request_is_not_read_is_not_used() -> None:
                     assert not client._idle
             finally:
                 over.set()
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the options are those of Linux")
+def test_a_connection_tells_the_system_when_a_path_is_dead() -> None:
+    """A laptop slept, or has another network: only the system sees that nothing acknowledges."""
+
+    async def run() -> None:
+        async with provider(saying(OK)) as client:
+            await ask(client)
+            (connection,) = client._idle
+            assert connection._transport is not None
+            sock = connection._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            quiet, between, probes = (
+                sock.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert quiet + between * probes == 20
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
 
     asyncio.run(run())
 
