@@ -53,6 +53,9 @@ _DEAD: Final = (
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
 
+#: Heads that may announce an answer (1xx); each of them is a sign of life.
+_MOST_ANNOUNCED: Final = 32
+
 #: Bytes of a body that wait for who reads it slowly.
 _LONGEST_QUEUE: Final = 256 * 1024
 
@@ -208,6 +211,7 @@ class _Connection(asyncio.Protocol):
         self._heard = 0.0
         self._is_reading = True
         self._head_length = 0
+        self._announced = 0
         self._has_head = False
         #: True where the request is one that gets no body.
         self._is_bare = False
@@ -223,7 +227,7 @@ class _Connection(asyncio.Protocol):
         self._stop_timer()
         answer = self._answer = Answer(self)
         self._parser = httptools.HttpResponseParser(self)
-        self._head_length = 0
+        self._head_length = self._announced = 0
         self._is_bare = method == "HEAD"
         self._has_head = self._is_complete = self._is_kept = False
         self._transport.write(request)
@@ -348,6 +352,10 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._answer.headers.clear()  # the answer is still to come
+            self._announced += 1
+            if self._announced > _MOST_ANNOUNCED:
+                self._fail(Fault.BROKEN, f"it was announced {self._announced} times")
+                raise ValueError("an answer that does not come")
             return
         self._answer.status = status
         self._has_head = True

@@ -122,6 +122,13 @@ def test_an_answer_may_be_announced() -> None:
     assert answered(hints, OK) == (200, b"ok")
 
 
+def test_an_answer_is_not_announced_for_ever() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+    assert answered(hint * 32, OK) == (200, b"ok")
+    assert failed(hint * 33, OK) is Fault.BROKEN
+
+
 def test_headers_come_as_they_were_sent() -> None:
     async def run() -> None:
         wire = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: \xe9\r\nx-empty:\r\ncontent-length: 0\r\n\r\n"
