@@ -252,7 +252,8 @@ def _is_url(text: str) -> bool:
         return False
     try:
         url = httpx.URL(text)
-        return url.scheme in {"http", "https"} and bool(url.host) and (url.port or 0) < 65536
+        known = url.scheme in {"http", "https"} and bool(url.host)
+        return known and (url.port is None or 0 < url.port < 65536)
     except (httpx.InvalidURL, UnicodeError):
         return False
 

@@ -206,6 +206,11 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         ),
         (
             [],
+            {"CEREBRAS_BASE_URL": "http://127.0.0.1:0/v1"},
+            f"CEREBRAS_BASE_URL {NO_URL}",
+        ),
+        (
+            [],
             {"CEREBRAS_BASE_URL": "https://user:secret@a:65536/v1"},
             f"CEREBRAS_BASE_URL {NO_URL}",
         ),
@@ -286,6 +291,7 @@ def test_a_port_is_any_of_sixteen_bits(port: str) -> None:
         "half an address",
         "no name",
         "port",
+        "port 0",
         "login and port",
         "space",
         "key",
