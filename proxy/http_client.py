@@ -10,10 +10,12 @@ and its answers pass as they are.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import select
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast
@@ -49,6 +51,9 @@ _DEAD: Final = (
     ("TCP_KEEPCNT", 2),
     ("TCP_USER_TIMEOUT", 20_000),  # milliseconds, where something was sent: then nothing is probed
 )
+
+#: Where `struct tcp_info` of Linux has the milliseconds since data was sent last.
+_LAST_DATA_SENT: Final = slice(44, 48)
 
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
@@ -391,10 +396,23 @@ class _Connection(asyncio.Protocol):
         now = self._loop.time()
         if not self._is_reading:
             self._heard = now  # the silence is ours
+        elif self._heard + self._patience <= now:
+            self._heard = max(self._heard, now - self._quiet())  # it is, until all is sent
         if self._heard + self._patience <= now:
             self._fail(Fault.SILENT)
         else:
             self._timer = self._loop.call_at(self._heard + self._patience, self._listen)
+
+    def _quiet(self) -> float:
+        """Return for how many seconds nothing was sent, if the system can tell.
+
+        Of a long request over a slow network it has most for a while, and a transport may not know.
+        """
+        if sys.platform != "linux" or self._transport is None:
+            return math.inf
+        sock = self._transport.get_extra_info("socket")
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_SENT.stop)
+        return int.from_bytes(info[_LAST_DATA_SENT], sys.byteorder) / 1000
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -488,6 +488,40 @@ def test_a_provider_that_says_a_little_now_and_then_is_not_silent() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when it sent what")
+@pytest.mark.parametrize("answers", [True, False])
+def test_silence_begins_when_the_request_is_sent(answers: bool) -> None:
+    """A long one over a slow network takes longer than the patience."""
+    body = bytes(16_000_000)
+    read_after = 0.0
+    start = time.monotonic()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal read_after
+        await reader.readuntil(b"\r\n\r\n")
+        left = len(body)
+        while left:
+            left -= len(await reader.read(200_000))
+            await asyncio.sleep(0.01)
+        read_after = time.monotonic() - start
+        if answers:
+            writer.write(OK)
+        await reader.read()
+
+    async def run() -> None:
+        async with provider(serve) as client, client.request("POST", "/", [], body) as answer:
+            assert b"".join([data async for data in answer]) == b"ok"
+
+    if answers:
+        asyncio.run(run())
+    else:
+        with pytest.raises(ConnectionFault) as caught:
+            asyncio.run(run())
+        assert caught.value.fault is Fault.SILENT
+        assert time.monotonic() - start < read_after + 0.7
+    assert read_after > 0.7
+
+
 def connecting_to(url: str) -> ConnectionFault:
     async def run() -> None:
         async with asyncio.timeout(PATIENCE):
