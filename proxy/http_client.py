@@ -221,6 +221,9 @@ class _Connection(asyncio.Protocol):
         #: True where the request is one that gets no body.
         self._is_bare = False
         self._is_complete = False
+        #: True where the provider has said that it sends no more; under TLS uvloop takes nobody
+        #: else's word for it.
+        self._has_ended = False
         #: True where the provider is ready for another request.
         self._is_kept = False
 
@@ -325,6 +328,9 @@ class _Connection(asyncio.Protocol):
                 self._fail(Fault.BROKEN, f"{self._queued} bytes have nothing of a body in them")
         self._wake()
 
+    def eof_received(self) -> None:
+        self._has_ended = True
+
     def connection_lost(self, error: Exception | None) -> None:
         self._stop_timer()
         self._idle.pop(self, None)
@@ -334,7 +340,7 @@ class _Connection(asyncio.Protocol):
         why = getattr(error, "strerror", None) or str(error or "")
         if not self._has_head:
             self._fail(Fault.DISCONNECTED, why)
-        elif error is None and self._ends_with_the_connection():
+        elif self._has_ended and error is None and self._ends_with_the_connection():
             self._is_complete = True
         else:
             self._fail(Fault.BROKEN, why or "the connection was closed")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from os import pathsep
 from pathlib import Path
 
@@ -51,8 +51,11 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def tls_provider(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Answer over TLS, one connection after the other; yield the port, and what was asked."""
+def tls_provider(certificate: Path, *, ends: bool = True) -> Iterator[tuple[int, list[bytes]]]:
+    """Answer over TLS, one connection after the other; yield the port, and what was asked.
+
+    What does not end is cut off, as anybody on the way can do it.
+    """
     asked: list[bytes] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -67,6 +70,8 @@ def tls_provider(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
             with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as secure:
                 asked.append(secure.recv(65536))
                 secure.sendall(head + says("Hello.") + finishes())
+                if ends:
+                    secure.unwrap()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer, daemon=True)
@@ -97,6 +102,19 @@ def test_only_who_has_the_certificate_of_the_host_gets_the_key(
     if not answers:
         assert "is not secure" in response["error"]["message"]
         assert "Nothing was sent." in response["error"]["message"]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_answer_that_somebody_cut_off_is_not_whole(certificate: Path, ends: bool) -> None:
+    """It has neither length nor chunks: only its connection tells that this was all."""
+    environment = {"SSL_CERT_FILE": str(certificate)}
+
+    with (
+        tls_provider(certificate, ends=ends) as (port, _),
+        OwnProxy(f"https://localhost:{port}", backend="chatgpt", environment=environment) as proxy,
+        nullcontext() if ends else pytest.raises(httpx.RemoteProtocolError),
+    ):
+        assert ask(proxy).content == says("Hello.") + finishes()
 
 
 # --- proxies of the environment ------------------------------------------------------------------
