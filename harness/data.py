@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import HarnessError
+from harness.scenarios import BACKENDS
 
 __all__ = ["SCHEMAS", "all_cassettes", "cassettes_folder"]
 
@@ -21,9 +22,13 @@ SCHEMAS: Final = _folder("schemas")
 
 
 def cassettes_folder() -> Path:
-    """Return `./cassettes` where there is one, else the recordings that came with the harness."""
+    """Return `./cassettes` if it is of this kind, else the recordings that came with the harness.
+
+    vcrpy's are kept in a folder of that name, too; of this kind is one with a folder of a backend.
+    """
     own = Path("cassettes")
-    return own if own.is_dir() else _folder("cassettes")
+    is_ours = any((own / backend).is_dir() for backend in BACKENDS)
+    return own if is_ours else _folder("cassettes")
 
 
 def all_cassettes() -> list[Path]:
