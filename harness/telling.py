@@ -28,8 +28,6 @@ class Teller:
         self._rows: list[Verdict] = []
         self.cases = 0
         self.failed = 0
-        #: Gaps that no longer occur.
-        self.stale = 0
 
     def listen(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Yield `lines`, and say what they tell, also where they end early."""
@@ -64,7 +62,6 @@ class Teller:
             self._say("")
         for row in self._rows:
             if row.rule == GAPS_RULE:
-                self.stale += 1
                 self._say(f"\n{_text(row)}\n")
         self._case, self._rows = None, []
 

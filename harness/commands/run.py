@@ -82,13 +82,14 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from harness.gaps import read_gaps, with_gaps
+    from harness.gaps import GAPS_RULE, read_gaps, with_gaps
     from harness.provider import Provider
     from harness.subject import OwnProxies
     from harness.suite import Subject, run
     from harness.telling import Teller
     from harness.terminal import painter, wants_color
     from harness.variants import variants_named
+    from harness.verdicts import Verdict
 
     target, port = arguments.target, arguments.provider_port
     if (target is None) != (port is None):
@@ -141,8 +142,14 @@ def _run(arguments: argparse.Namespace) -> int:
     if not teller.cases:
         raise HarnessError("none of these cassettes can be replayed in such a variant")
     what = "cassettes" if arguments.variant == ["recorded"] else "cases"
-    print(f"{teller.cases - teller.failed} of {teller.cases} {what} conform")
-    return 1 if teller.failed or teller.stale else 0
+    end = f"{teller.cases - teller.failed} of {teller.cases} {what} conform"
+    stale = [one for one in told if isinstance(one, Verdict) and one.rule == GAPS_RULE]
+    if stale:
+        # `a fault of items/2: the reason`
+        gone = ", ".join(one.expected.partition(":")[0] for one in stale)
+        end += f"; {arguments.gaps} has what no longer occurs: {gone}"
+    print(end)
+    return 1 if teller.failed or stale else 0
 
 
 def write_report(lines: Iterable[Line], folder: Path) -> None:

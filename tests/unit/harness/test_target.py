@@ -315,6 +315,9 @@ def test_a_gap_that_no_longer_occurs_fails(
     assert "gaps/1  MUST: a gap that is known occurs" in out
     assert "a fault of items/2: an old one" in out
     assert "another" not in out
+    assert out.endswith(
+        f"\n1 of 1 cassettes conform; {gaps} has what no longer occurs: a fault of items/2\n"
+    )
 
 
 def test_a_gap_names_its_cassette_as_only_does(
