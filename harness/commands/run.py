@@ -222,7 +222,8 @@ def _selected(arguments: argparse.Namespace) -> tuple[list[Path], frozenset[str]
     judged = REQUIRED | {rule.partition("/")[0] for rule in REQUIRED}
     rules = judged & {*arguments.only}
     cassettes = {*arguments.only} - rules
-    paths: list[Path] = arguments.cassettes or all_cassettes()
+    given: list[Path] = arguments.cassettes or all_cassettes()
+    paths = list({path.resolve(): path for path in given}.values())
     choice = {name for path in paths for name in (case_name(path), path.stem)} | judged
     if cassettes:
         paths = [path for path in paths if {case_name(path), path.stem} & cassettes]

@@ -468,6 +468,16 @@ def test_an_invalid_request_stands_before_the_rules_of_requests(port: int, tmp_p
     }
 
 
+def test_a_cassette_that_is_given_twice_is_played_once(
+    target: OwnProxy, port: int, tmp_path: Path, capsys: Output
+) -> None:
+    (tmp_path / "cerebras").symlink_to(FOLDER / "cerebras")
+    twice = (str(cerebras("hello")), str(tmp_path / "cerebras" / "hello.yaml"))
+
+    assert run(target.url, port, *twice) == 0
+    assert capsys.readouterr().out.endswith("1 of 1 cassettes conform\n")
+
+
 def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
     odd = tmp_path / "odd.yaml"
     odd.write_text("{")
