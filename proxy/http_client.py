@@ -10,22 +10,19 @@ and its answers pass as they are.
 from __future__ import annotations
 
 import asyncio
-import math
-import os
 import select
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-import certifi
 import httptools
 from aiohappyeyeballs import start_connection
 
 from proxy.failures import Fault
+from proxy.sockets import notice_a_dead_path, quiet_for, verifying
 
 __all__ = ["Answer", "ConnectionFault", "HttpClient"]
 
@@ -42,18 +39,6 @@ _KEPT: Final = 120
 
 #: Methods whose requests say how long their body is, even where it is empty (RFC 9110, 8.6).
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
-
-#: When a path counts as dead: after 20 s in which nothing at its other end acknowledges. Options of
-#: a socket, where the system has them.
-_DEAD: Final = (
-    ("TCP_KEEPIDLE", 10),  # seconds of quiet, after which it is probed
-    ("TCP_KEEPINTVL", 5),
-    ("TCP_KEEPCNT", 2),
-    ("TCP_USER_TIMEOUT", 20_000),  # milliseconds, where something was sent: then nothing is probed
-)
-
-#: Where `struct tcp_info` of Linux has the milliseconds since data was sent last.
-_LAST_DATA_SENT: Final = slice(44, 48)
 
 #: Bytes of the head of an answer.
 _LONGEST_HEAD: Final = 64 * 1024
@@ -109,7 +94,7 @@ class HttpClient:
         """`url` is anything at the origin; `patience` are the seconds that it may be silent."""
         parts = urlsplit(url)
         self._host = parts.hostname or ""
-        self._tls = _tls() if parts.scheme == "https" else None
+        self._tls = verifying() if parts.scheme == "https" else None
         self._port = parts.port or (80 if self._tls is None else 443)
         self._authority = parts.netloc.rpartition("@")[2].encode()
         self._patience = patience
@@ -180,7 +165,7 @@ class HttpClient:
         addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
         try:
-            _notice_a_dead_path(connected)
+            notice_a_dead_path(connected)
             _, connection = await loop.create_connection(
                 lambda: _Connection(self._patience, self._idle),
                 sock=connected,
@@ -403,22 +388,12 @@ class _Connection(asyncio.Protocol):
         if not self._is_reading:
             self._heard = now  # the silence is ours
         elif self._heard + self._patience <= now:
-            self._heard = max(self._heard, now - self._quiet())  # it is, until all is sent
+            sent = now - quiet_for(self._transport)
+            self._heard = max(self._heard, sent)  # it is, until all is sent
         if self._heard + self._patience <= now:
             self._fail(Fault.SILENT)
         else:
             self._timer = self._loop.call_at(self._heard + self._patience, self._listen)
-
-    def _quiet(self) -> float:
-        """Return for how many seconds nothing was sent, if the system can tell.
-
-        Of a long request over a slow network it has most for a while, and a transport may not know.
-        """
-        if sys.platform != "linux" or self._transport is None:
-            return math.inf
-        sock = self._transport.get_extra_info("socket")
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_SENT.stop)
-        return int.from_bytes(info[_LAST_DATA_SENT], sys.byteorder) / 1000
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -430,19 +405,3 @@ class _Connection(asyncio.Protocol):
             self._is_reading = True
             self._heard = self._loop.time()
             self._transport.resume_reading()
-
-
-def _notice_a_dead_path(connected: socket.socket) -> None:
-    """Let the system end a connection that leads nowhere, which else is but a silent provider."""
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _DEAD:
-        if (option := getattr(socket, name, None)) is not None:  # not every system has each
-            connected.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _tls() -> ssl.SSLContext:
-    """Return what verifies a provider: by certifi's authorities, or by the environment's."""
-    is_told = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    context = ssl.create_default_context(cafile=None if is_told else certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
