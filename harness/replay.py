@@ -120,7 +120,7 @@ def replay(
                     request["body"],
                     path=request["path"].removeprefix("/v1" if by_turn else ""),
                     headers=private | request["headers"],
-                    timeout=max(over - time.perf_counter(), 0.1),
+                    timeout=max(round(over - time.perf_counter(), 1), 0.1),
                     on_events=watch.begin(request, responses),
                 )
             except httpx.TransportError as error:

@@ -185,6 +185,14 @@ def test_whatever_a_target_does_is_a_fault_of_the_case(
     assert "edge/3" in faults or rule == "edge/1"
 
 
+def test_how_long_an_answer_went_on_is_told_in_round_seconds(port: int, tmp_path: Path) -> None:
+    with Misbehaving(drips) as target:
+        arguments = ("--only", "hello", "--timeout", "0.5", "--report", str(tmp_path))
+        assert run(target.url, port, *arguments) == 1
+
+    assert "it went on for more than 0.5 s" in rows(tmp_path, "fault")["framing/3"].actual
+
+
 def test_a_flood_of_faults_costs_what_its_events_cost() -> None:
     def cost(events: int) -> float:
         """Return the seconds of CPU that it takes to judge so many events, all of them invalid."""
