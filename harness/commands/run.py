@@ -84,6 +84,7 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from harness.gaps import GAPS_RULE, read_gaps, with_gaps
     from harness.provider import Provider
+    from harness.report.results import section_of
     from harness.subject import OwnProxies
     from harness.suite import Subject, run
     from harness.telling import Teller
@@ -141,9 +142,12 @@ def _run(arguments: argparse.Namespace) -> int:
                 write_report(told, arguments.report)
     if not teller.cases:
         raise HarnessError("none of these cassettes can be replayed in such a variant")
+    verdicts = [line for line in told if isinstance(line, Verdict)]
+    if unasked := rules - {name for one in verdicts for name in (one.rule, section_of(one.rule))}:
+        raise HarnessError(f"--only {' '.join(sorted(unasked))}: is asked of none of these cases")
     what = "cassettes" if arguments.variant == ["recorded"] else "cases"
     end = f"{teller.cases - teller.failed} of {teller.cases} {what} conform"
-    stale = [one for one in told if isinstance(one, Verdict) and one.rule == GAPS_RULE]
+    stale = [one for one in verdicts if one.rule == GAPS_RULE]
     if stale:
         # `a fault of items/2: the reason`
         gone = ", ".join(one.expected.partition(":")[0] for one in stale)

@@ -486,6 +486,14 @@ def test_a_cassette_that_is_given_twice_is_played_once(
     assert capsys.readouterr().out.endswith("1 of 1 cassettes conform\n")
 
 
+@pytest.mark.parametrize("rule", ["variants", "variants/1", "edge/2", "edge/5"])
+def test_a_rule_that_no_case_is_asked_for_is_told(
+    rule: str, target: OwnProxy, port: int, capsys: Output
+) -> None:
+    assert run(target.url, port, "--only", "hello", "items/2", rule) == 2
+    assert f"--only {rule}: is asked of none of these cases" in capsys.readouterr().err
+
+
 def test_what_is_not_chosen_is_not_read(tmp_path: Path, capsys: Output) -> None:
     odd = tmp_path / "odd.yaml"
     odd.write_text("{")
