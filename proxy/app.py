@@ -74,7 +74,7 @@ class App:
                 await client.serve(partial(self._respond, client))
             case path, "GET" if path in _MODELS:
                 await client.send_json(self._models(client))
-            case path, "GET" if path in _RESPONSES and client.header("upgrade"):
+            case path, _ if path in _RESPONSES and client.asks_for_websocket:
                 # What makes Codex go on over HTTP at once; 404 and 405 cost it seven seconds.
                 await client.send_error(426, "There are no WebSockets here: POST, please.")
             case path, method if path in (*_RESPONSES, *_COMPACT, *_MODELS):

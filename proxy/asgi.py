@@ -90,6 +90,11 @@ class Client:
         """Return a header of the request, empty where there is none."""
         return dict(self.headers).get(name.encode(), b"").decode("latin-1")
 
+    @property
+    def asks_for_websocket(self) -> bool:
+        """Tell whether this would become one; what offers HTTP/2 is a request like any other."""
+        return self.method == "GET" and "websocket" in self.header("upgrade").lower()
+
     async def serve(self, answer: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
         """Read the request's body and `answer` it; when the client leaves, that is cancelled.
 

@@ -60,7 +60,7 @@ class PassThrough:
     async def answer(self, client: Client) -> None:
         """Answer one request."""
         match client.path, client.method:
-            case _, "GET" if client.header("upgrade"):
+            case _ if client.asks_for_websocket:
                 # What makes Codex go on over HTTP at once.
                 await client.send_error(426, "There are no WebSockets here: POST, please.")
             case path, method if _may_lead_out(client.raw_path):

@@ -214,6 +214,15 @@ def test_a_websocket_is_told_to_come_back_over_http(provider_url: str, path: str
     assert "POST" in error(response)["message"]
 
 
+def test_what_is_no_websocket_is_not_called_one(provider_url: str) -> None:
+    headers = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}
+
+    with serving(Settings(api_key="csk-unused", base_url=provider_url)) as client:
+        response = client.get("/responses", headers=headers)
+
+    assert response.status_code == 405
+
+
 def test_a_websocket_is_not_worth_a_line_on_the_terminal(provider_url: str) -> None:
     with OwnProxy(provider_url) as own_proxy:
         httpx.get(f"{own_proxy.url}/responses", headers=UPGRADE, trust_env=False)

@@ -305,13 +305,17 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(
     assert (seen.headers[1:], seen.body) == ([(b"content-length", b"2")], b"{}")
 
 
-def test_an_upgrade_that_is_no_get_is_left_out(proxy: OwnProxy, backend: Backend) -> None:
+@pytest.mark.parametrize(("method", "offered"), [(b"POST", b"websocket"), (b"GET", b"h2c")])
+def test_an_upgrade_that_is_no_websocket_is_left_out(
+    proxy: OwnProxy, backend: Backend, method: bytes, offered: bytes
+) -> None:
+    """HTTP/2 is what `curl --http2` offers with each request."""
     backend.answer = reply(200)
 
     exchange(
         proxy,
-        b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\n"
-        b"upgrade: h2c\r\ncontent-length: 0\r\n\r\n",
+        method + b" /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\n"
+        b"upgrade: " + offered + b"\r\ncontent-length: 0\r\n\r\n",
     )
 
     (seen,) = backend.seen
