@@ -16,7 +16,7 @@ import msgspec
 
 from proxy.asgi import Application, Client, Receive, Send
 from proxy.content_encoding import ContentEncodingError, TooLong, decoded
-from proxy.failures import Failure
+from proxy.failures import Failure, Fault
 from proxy.http_client import Answer, ConnectionFault
 from proxy.journal import Journal, Tape, taped
 from proxy.passthrough import PassThrough
@@ -37,6 +37,9 @@ _RETRY_AFTER: Final = (0.2, 0.6)
 
 #: Bytes of an answer that are translated at once: a millisecond's work, for which all others wait.
 _AT_ONCE: Final = 32 * 1024
+
+#: What a provider, or what stands before it, may do to a stream that was asked for as it is.
+_COMPRESSED: Final = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd"))
 
 #: Seconds that a provider which has finished has to tell the usage, or to end its stream.
 _LAST_WORD: Final = 2.0
@@ -246,6 +249,8 @@ async def _carry(
     answer: Answer, client: Client | None, stream: ResponseStream, tape: Tape | None
 ) -> None:
     """Carry the body of an answer into `stream`, to its end: also where that was closed before."""
+    if (encoding := answer.fields.get("content-encoding", "").lower()) in _COMPRESSED:
+        raise ConnectionFault(Fault.COMPRESSED, encoding)
     clock = asyncio.get_running_loop().time
     deadline: float | None = None
     with contextlib.suppress(TimeoutError):

@@ -41,6 +41,7 @@ class Fault(Enum):
     #: After the request was sent, so that the provider may have done its work.
     DISCONNECTED = "The provider closed the connection before it had answered: {detail}."
     SILENT = "The provider fell silent."
+    COMPRESSED = "The provider compressed its stream ({detail}), which was not asked for."
     BROKEN = "The provider's answer broke off: {detail}."
 
 
@@ -83,6 +84,7 @@ _BY_FAULT: Final[Mapping[Fault, _Row]] = {
     Fault.CONNECT_TIMEOUT: _TIMEOUT,
     Fault.DISCONNECTED: _SERVER,
     Fault.SILENT: _TIMEOUT,
+    Fault.COMPRESSED: _SERVER,
     Fault.BROKEN: _SERVER,
 }
 

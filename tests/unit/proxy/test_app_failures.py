@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 
 import httpx
@@ -17,7 +18,7 @@ from tests.unit.proxy.provider import (
     stream_and_break,
 )
 from tests.unit.proxy.serving import serving
-from tests.unit.proxy.streams import data, final, outline, read, says
+from tests.unit.proxy.streams import data, final, finishes, outline, read, says
 
 REQUEST = {"model": "gpt-oss-120b", "input": "Say hello."}
 HI = says("Hi")
@@ -90,6 +91,18 @@ def test_a_failure_is_told_in_the_stream_or_as_a_status(
     assert whole.status_code == status
     assert whole.json()["error"]["code"] == code
     assert whole.json()["error"]["message"] == final(events)["error"]["message"]
+
+
+def test_a_stream_that_was_compressed_is_named(client: httpx.Client, upstream: Provider) -> None:
+    """Nothing of it can be read, and it would look like a stream that broke off."""
+    upstream.answer = reply(200, gzip.compress(HI + finishes()), content_encoding="GZIP")
+
+    events = read(client.post("/v1/responses", json={**REQUEST, "stream": True}).content)
+
+    assert final(events)["error"] == {
+        "code": "server_error",
+        "message": "The provider compressed its stream (gzip), which was not asked for.",
+    }
 
 
 def test_a_connection_that_is_not_made_is_told_in_the_stream_or_as_a_status() -> None:
