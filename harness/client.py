@@ -168,7 +168,9 @@ class _Deadline:
         if self._stream is not None:
             # It may be closed by now, or, while TLS begins, have given its socket away.
             with contextlib.suppress(OSError):
-                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                connection = self._stream.get_extra_info("socket")
+                # Below TLS, which another thread is reading.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """Take the connection, as httpx tells of it."""
