@@ -7,6 +7,7 @@ is, which this proxy does not need.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -15,7 +16,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -43,6 +44,16 @@ _LONGEST_NAME: Final = 200
 _PATIENCE: Final = 2.0
 
 
+class _Once(logging.Filter):
+    """Lets the first record through: each attempt at a collector that is gone is one."""
+
+    _said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said, self._said = self._said, True
+        return not said
+
+
 class Telemetry:
     """Makes the spans of one proxy."""
 
@@ -68,7 +79,8 @@ class Telemetry:
         if isinstance(provider, trace.ProxyTracerProvider):
             name = os.environ.get("OTEL_SERVICE_NAME") or "codex-proxy"
             provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
-            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            logging.getLogger(trace_exporter.__name__).addFilter(_Once())
+            provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
         return cls(provider, settings)
 
     def tell(self, client: Client) -> None:

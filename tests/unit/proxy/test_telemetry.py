@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -193,9 +194,12 @@ def test_a_collector_that_is_gone_costs_spans_and_no_stream(
 
     with OwnProxy(provider_url, api_key=KEY, environment=environment) as proxy:
         response = ask(proxy)
+        time.sleep(2)  # it is tried again meanwhile
 
     assert final(read(response.content))["status"] == "completed"
     assert KEY not in proxy.said
+    _, said = proxy.said.splitlines()
+    assert "encountered while exporting" in said
 
 
 def test_without_an_endpoint_nothing_of_it_is_loaded() -> None:
