@@ -90,8 +90,8 @@ def owed(exchange: Exchange, size: int, come: Iterable[Event]) -> dict[str, int]
             missing[piece.kind] += len(piece.text)
     for event in come:
         for kind, types in _DELTAS.items():
-            if event.type in types and isinstance(event["delta"], str):
-                missing[kind] -= len(event["delta"])
+            if event.type in types and isinstance(delta := event["delta"], str):
+                missing[kind] -= len(delta)
     return {kind: count for kind, count in missing.items() if count > 0}
 
 

@@ -97,6 +97,13 @@ def test_what_is_due_of_a_custom_tool_cannot_be_counted() -> None:
         assert timing.owed(exchange, 1000, []) == missing
 
 
+@pytest.mark.parametrize("delta", [{"delta": 7}, {}], ids=["a number", "nothing"])
+def test_a_delta_that_is_no_text_tells_nothing(delta: Json) -> None:
+    exchange = Exchange(Answer(200, ""), read_chat_stream(CHUNKS[0]), request={"body": {}})
+
+    assert timing.owed(exchange, 1000, events((1, {**TEXT, **delta}))) == {"text": 1}
+
+
 # --- the pace ------------------------------------------------------------------------------------
 
 
