@@ -104,8 +104,11 @@ class StatusLine:
         self._patience = patience
         self._user = os.geteuid() if user is None else user
         passed = {name: environment[name] for name in _PASSED if name in environment}
-        self._environment = passed | _QUIET
-        self._has_gh = shutil.which("gh", path=passed.get("PATH")) is not None
+        # Programs are started in the repository, whose own they would be by a relative entry.
+        places = passed.get("PATH", os.defpath).split(os.pathsep)
+        path = os.pathsep.join(filter(os.path.isabs, places)) or os.defpath
+        self._environment = passed | _QUIET | {"PATH": path}
+        self._has_gh = shutil.which("gh", path=path) is not None
         self._lines: dict[str, tuple[float, str | None]] = {}
         self._pull_requests: dict[tuple[str, str], tuple[float, str]] = {}
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}

@@ -261,6 +261,20 @@ def test_a_repository_cannot_make_the_git_of_gh_run_its_programs(
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("here", [".", "", "bin"])
+def test_a_repository_cannot_be_where_git_is_looked_for(
+    repository: Path, tmp_path: Path, here: str
+) -> None:
+    """A relative entry of PATH would be the repository's: programs are started there."""
+    ran = tmp_path / "ran"
+    program(repository / here, "git", f": >{ran}; exit 1")
+    environment = {"PATH": f"{here}:{os.environ['PATH']}"}
+
+    assert line(repository, StatusLine(environment=environment)) == "[Dir: repo | Local: main]"
+    line(repository, StatusLine(environment={"PATH": here}))  # where there is no other place
+    assert not ran.exists()
+
+
 def test_programs_do_not_get_the_key(repository: Path, tmp_path: Path) -> None:
     environment = program(tmp_path / "bin", "git", f"env >{tmp_path}/environment; exit 1")
     secret = {"CEREBRAS_API_KEY": KEY, "GIT_DIR": "/elsewhere"}
