@@ -63,11 +63,16 @@ class CustomInput:
         self._state = _State.OPENING
         self._held = ""
 
+    @property
+    def is_plain(self) -> bool:
+        """True while arguments that have no quote and no backslash in them are text as they are."""
+        return self._state is _State.TEXT and not self._held
+
     def receive(self, arguments: str) -> str:
         """Return the text that some more of the arguments adds."""
         if self._state is _State.CLOSED:
             return ""
-        if self._state is _State.TEXT and not self._held and _is_plain(arguments):
+        if self.is_plain and '"' not in arguments and "\\" not in arguments:
             return arguments
         self._held += arguments
         if self._state is _State.OPENING:
@@ -113,11 +118,6 @@ class CustomInput:
             return "" if is_end else _unescaped(self._held)
         # Half of a surrogate pair stands for no character, and could not be sent.
         return _text_of(self._held).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _is_plain(arguments: str) -> bool:
-    """Tell whether all of it stands for itself."""
-    return '"' not in arguments and "\\" not in arguments
 
 
 def _may_open(held: str) -> bool:

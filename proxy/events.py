@@ -35,7 +35,9 @@ __all__ = [
     "ResponseIncomplete",
     "delta_template",
     "encode",
+    "escaped",
     "framed",
+    "unescaped",
 ]
 
 
@@ -188,13 +190,26 @@ def framed(event: Event) -> bytes:
 
 
 def delta_template(delta: Event) -> bytes:
-    """Return an empty delta as it stands in the stream, for `%`: its number, its text as JSON.
+    """Return an empty delta as it stands in the stream, for `%`: its number, its text `escaped`.
 
     Nearly all events are deltas, and those of one item differ in nothing else.
     """
     template = framed(delta).replace(b"%", b"%%")
     template = template.replace(b'"sequence_number":0,', b'"sequence_number":%d,')
-    return template.replace(b'"delta":""', b'"delta":%b')
+    return template.replace(b'"delta":""', b'"delta":"%b"')
+
+
+def escaped(text: str) -> bytes:
+    """Return a text as it stands in JSON, between the quotes."""
+    return encode(text)[1:-1]
+
+
+def unescaped(text: bytes) -> str:
+    """Return the text that stands in JSON so."""
+    return _text_decoder.decode(b'"%b"' % text)
+
+
+_text_decoder: Final = msgspec.json.Decoder(str)
 
 
 @functools.cache

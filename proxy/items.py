@@ -21,7 +21,7 @@ __all__ = ["Compaction", "Message", "OpenItem", "Reasoning", "call_item"]
 
 
 class OpenItem(ABC):
-    """An item that was added and is not done yet. Its deltas are kept, and joined once."""
+    """An item that was added and is not done yet. Its deltas are kept as JSON, and joined once."""
 
     __slots__ = ("_deltas", "_template", "id", "output_index")
 
@@ -33,29 +33,29 @@ class OpenItem(ABC):
     def __init__(self, token: str, output_index: int) -> None:
         self.id = f"{self.prefix}_{token}_{output_index}"
         self.output_index = output_index
-        self._deltas: list[str] = []
+        self._deltas: list[bytes] = []
         self._template = b""
+        if self.delta_event is not None:
+            event = self.delta_event(item_id=self.id, output_index=output_index, delta="")
+            self._template = events.delta_template(event)
 
     def added(self) -> Iterator[Event]:
         """Yield the events that open the item."""
         yield OutputItemAdded(output_index=self.output_index, item=self._item("in_progress", None))
 
-    def take(self, text: str) -> str:
-        """Take some more of what the provider says; return what of it makes a delta."""
-        self._deltas.append(text)
-        return text if self.delta_event else ""
+    def framed_deltas(self, texts: list[bytes], sequence_number: int) -> list[bytes]:
+        """Take some more of what the provider says, `escaped`; return the events of it.
 
-    def framed_delta(self, text: str, sequence_number: int) -> bytes:
-        """Return the event of one delta as it stands in the stream."""
+        The first one gets the number, the others those that follow.
+        """
+        self._deltas += texts
         if not self._template:
-            assert self.delta_event is not None
-            event = self.delta_event(item_id=self.id, output_index=self.output_index, delta="")
-            self._template = events.delta_template(event)
-        return self._template % (sequence_number, events.encode(text))
+            return []
+        return [self._template % numbered for numbered in enumerate(texts, sequence_number)]
 
     def done(self, status: Status) -> Iterator[Event]:
         """Yield the events that end the item; the last one holds it whole, all that Codex keeps."""
-        text = "".join(self._deltas)
+        text = events.unescaped(b"".join(self._deltas))
         yield from self._text_done(text)
         yield OutputItemDone(output_index=self.output_index, item=self._item(status, text))
 
@@ -184,13 +184,20 @@ class CustomToolCall(_Call):
         super().__init__(token, output_index, call_id=call_id, origin=origin)
         self._input = CustomInput()
 
-    def take(self, text: str) -> str:
-        said = self._input.receive(text)
-        return super().take(said) if said else ""
+    def framed_deltas(self, texts: list[bytes], sequence_number: int) -> list[bytes]:
+        said = [text for each in texts if (text := self._text(each))]
+        return super().framed_deltas(said, sequence_number)
+
+    def _text(self, arguments: bytes) -> bytes:
+        """Return the text in some more of the arguments, both `escaped`."""
+        # Without an escape it most often stands for itself in the JSON inside of this JSON as well.
+        if self._input.is_plain and b"\\" not in arguments:
+            return arguments
+        return events.escaped(self._input.receive(events.unescaped(arguments)))
 
     def done(self, status: Status) -> Iterator[Event]:
         if rest := self._input.end():
-            self._deltas.append(rest)
+            self._deltas.append(events.escaped(rest))
             yield events.CustomToolCallInputDelta(
                 item_id=self.id, output_index=self.output_index, delta=rest
             )

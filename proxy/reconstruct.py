@@ -23,6 +23,7 @@ import msgspec
 
 from proxy import chat, events, responses, sse
 from proxy.calls import Calls
+from proxy.chunk_template import ChunkTemplate
 from proxy.failures import Failure
 from proxy.items import Compaction, Message, OpenItem, Reasoning, call_item
 from proxy.responses import IncompleteDetails
@@ -48,6 +49,9 @@ _TERMINAL: Final = {
     "incomplete": events.ResponseIncomplete,
     "failed": events.ResponseFailed,
 }
+
+#: Events between one search for a template and the next: it costs as much as decoding ten chunks.
+_WORTH_IT: Final = 16
 
 #: How much of a provider's nonsense a message quotes, in bytes.
 _QUOTED: Final = 120
@@ -106,9 +110,14 @@ class ResponseStream:
         self._calls = Calls()
         self._added = 0
         self._done: dict[int, responses.OutputItem] = {}
+        #: Of chunks that need not be decoded, the item that they belong to, and how often such a
+        #: template was looked for.
+        self._template: ChunkTemplate | None = None
+        self._spoken: OpenItem | None = None
+        self._tried = 0
         #: How many events there were so far: the number of the next.
         self.sequence_number = 0
-        self._outgoing = bytearray()
+        self._outgoing: list[bytes] = []
 
     @property
     def closed(self) -> bool:
@@ -143,10 +152,17 @@ class ResponseStream:
         except sse.TooLong as error:
             self._fail(Failure.of_protocol(f"sent {error}"))
             return self._take()
+        texts: list[bytes] = []
         for event in arrived:
-            self._receive_event(event)
+            if self._template is not None and (text := self._template.text(event)):
+                texts.append(text)
+                continue
+            self._pass_on(texts)
+            texts = []
+            self._look_at(event)
             if self._state is _State.CLOSED:
                 break
+        self._pass_on(texts)
         return self._take()
 
     def keep_alive(self) -> bytes:
@@ -161,6 +177,29 @@ class ResponseStream:
         return self._take()
 
     # --- what the provider sends -----------------------------------------------------------------
+
+    def _pass_on(self, texts: list[bytes]) -> None:
+        """Pass on what was not decoded."""
+        if texts:
+            assert self._spoken is not None
+            self._emit_deltas(self._spoken, texts)
+
+    def _look_at(self, event: bytes) -> None:
+        """Receive an event, and see whether others like it can be passed on."""
+        if self._template is None or not self._template.fits(event):
+            self._template = self._spoken = None
+        number = self.sequence_number
+        self._receive_event(event)
+        if (
+            self._template is None
+            and self._spoken is not None
+            and self.sequence_number == number + 1
+            and self._state is _State.STREAMING
+            and self._think_tags is None
+            and (self._tried + 1) * _WORTH_IT <= number
+        ):
+            self._tried += 1
+            self._template = ChunkTemplate.of(event)
 
     def _receive_event(self, data: bytes) -> None:
         if data == chat.DONE:
@@ -184,7 +223,7 @@ class ResponseStream:
             if not choice.index:  # one answer was asked for
                 self._receive_choice(choice)
         if chunk.usage is not None:
-            self._usage = _usage(chunk.usage)
+            self._usage = responses.Usage.of(chunk.usage)
             if self._state is _State.FINISHED:
                 self._complete()
 
@@ -234,7 +273,7 @@ class ResponseStream:
             )
             self._emit_all(call.item.added())
         if call.item is not None and call.pending:
-            self._emit_delta(call.item, call.take())
+            self._emit_deltas(call.item, [events.escaped(call.take())])
 
     def _unique_call_id(self, id: str) -> str:
         """Return the provider's id, unless the conversation has had it: Codex does not notice."""
@@ -261,7 +300,7 @@ class ResponseStream:
             self._stop_writing()
             self._writing = kind(self._token, self._next_output_index())
             self._emit_all(self._writing.added())
-        self._emit_delta(self._writing, text)
+        self._emit_deltas(self._writing, [events.escaped(text)])
 
     def _stop_writing(self) -> None:
         if self._writing is not None:
@@ -339,34 +378,15 @@ class ResponseStream:
     def _emit(self, event: events.Event) -> None:
         event.sequence_number = self.sequence_number
         self.sequence_number += 1
-        self._outgoing += events.framed(event)
+        self._outgoing.append(events.framed(event))
 
-    def _emit_delta(self, item: OpenItem, text: str) -> None:
-        if delta := item.take(text):
-            self._outgoing += item.framed_delta(delta, self.sequence_number)
-            self.sequence_number += 1
+    def _emit_deltas(self, item: OpenItem, texts: list[bytes]) -> None:
+        framed = item.framed_deltas(texts, self.sequence_number)
+        self._outgoing += framed
+        self.sequence_number += len(framed)
+        self._spoken = item
 
     def _take(self) -> bytes:
-        outgoing = bytes(self._outgoing)
+        outgoing = b"".join(self._outgoing)
         self._outgoing.clear()
         return outgoing
-
-
-def _usage(usage: chat.Usage) -> responses.Usage:
-    prompt_details = usage.prompt_tokens_details or chat.PromptTokensDetails()
-    completion_details = usage.completion_tokens_details or chat.CompletionTokensDetails()
-    prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
-    return responses.Usage(
-        input_tokens=prompt,
-        input_tokens_details=responses.InputTokensDetails(_count(prompt_details.cached_tokens)),
-        output_tokens=completion,
-        output_tokens_details=responses.OutputTokensDetails(
-            _count(completion_details.reasoning_tokens)
-        ),
-        total_tokens=_count(usage.total_tokens) or prompt + completion,
-    )
-
-
-def _count(tokens: int | None) -> int:
-    """Return a number of tokens: Codex takes a missing or negative one for a broken stream."""
-    return max(tokens or 0, 0)

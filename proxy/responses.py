@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from proxy import chat
 from proxy.request import ReasoningOptions, Request
 
 __all__ = [
@@ -128,6 +129,25 @@ class Usage(msgspec.Struct):
     output_tokens: int
     output_tokens_details: OutputTokensDetails
     total_tokens: int
+
+    @classmethod
+    def of(cls, told: chat.Usage) -> Usage:
+        """Return what the provider has told, in the words of this API."""
+        prompt_details = told.prompt_tokens_details or chat.PromptTokensDetails()
+        completion_details = told.completion_tokens_details or chat.CompletionTokensDetails()
+        prompt, completion = _count(told.prompt_tokens), _count(told.completion_tokens)
+        return cls(
+            input_tokens=prompt,
+            input_tokens_details=InputTokensDetails(_count(prompt_details.cached_tokens)),
+            output_tokens=completion,
+            output_tokens_details=OutputTokensDetails(_count(completion_details.reasoning_tokens)),
+            total_tokens=_count(told.total_tokens) or prompt + completion,
+        )
+
+
+def _count(tokens: int | None) -> int:
+    """Return a number of tokens: Codex takes a missing or negative one for a broken stream."""
+    return max(tokens or 0, 0)
 
 
 class ResponseError(msgspec.Struct):

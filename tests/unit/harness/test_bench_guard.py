@@ -16,7 +16,7 @@ from harness.bench.traffic import KINDS, Plan
 from proxy.reconstruct import ResponseStream
 
 #: Fewer than the guard takes: a slower core is far beyond what they differ by.
-SLICES = 60
+SLICES = 40
 
 
 def slower(by: float, monkeypatch: pytest.MonkeyPatch) -> None:

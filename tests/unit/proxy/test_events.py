@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.events import FunctionCallArgumentsDelta, OutputTextDelta, delta_template, encode, framed
+from proxy.events import (
+    FunctionCallArgumentsDelta,
+    OutputTextDelta,
+    delta_template,
+    escaped,
+    framed,
+    unescaped,
+)
 
 
 def test_an_event_stands_between_its_name_and_a_blank_line() -> None:
@@ -23,4 +30,9 @@ def test_a_delta_is_the_same_from_its_template(number: int, id: str, text: str) 
     template = delta_template(OutputTextDelta(item_id=id, output_index=3, delta=""))
 
     whole = OutputTextDelta(sequence_number=number, item_id=id, output_index=3, delta=text)
-    assert template % (number, encode(text)) == framed(whole)
+    assert template % (number, escaped(text)) == framed(whole)
+
+
+@given(st.text())
+def test_what_is_escaped_stands_for_the_same(text: str) -> None:
+    assert unescaped(escaped(text)) == text
