@@ -21,6 +21,7 @@ __all__ = [
     "CompactionTrigger",
     "ContentPart",
     "CustomToolCall",
+    "Fields",
     "FunctionCall",
     "InputItem",
     "InvalidRequest",
@@ -34,7 +35,7 @@ __all__ = [
     "decode_item",
     "decode_request",
     "items_of",
-    "to_tool",
+    "to_tools",
     "tools_of",
 ]
 
@@ -46,6 +47,9 @@ class InvalidRequest(ValueError):
         super().__init__(message)
         self.param = param
 
+
+#: An object whose values are passed on as they came: nobody looks into a JSON Schema here.
+Fields = dict[str, msgspec.Raw]
 
 # --- items ---------------------------------------------------------------------------------------
 
@@ -113,7 +117,7 @@ class AgentMessage(msgspec.Struct):
 class AdditionalTools(msgspec.Struct):
     """Tools among the items, as "responses lite" has them."""
 
-    tools: list[dict[str, Any]] = []
+    tools: list[Fields] = []
     #: Where it stands in the request.
     path: str = ""
 
@@ -169,7 +173,7 @@ class Tool(msgspec.Struct):
     type: _Type
     name: str | None = None
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Fields | None = None
     #: Of a custom tool: its grammar.
     format: dict[str, Any] | None = None
     #: Of a namespace.
@@ -195,14 +199,13 @@ class _Text(msgspec.Struct):
 class Request(msgspec.Struct):
     """The body of `POST /responses`. Items and tools are typed later, each by its `type`.
 
-    What the response echoes is held decoded: the client's own line breaks must not get into an
-    event.
+    What the response echoes is held decoded, but for what is in a tool.
     """
 
     model: str
     input: str | list[msgspec.Raw]
     instructions: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Fields] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     reasoning: ReasoningOptions | None = None
@@ -230,13 +233,17 @@ _ROOM: Final = 100
 
 _request_decoder = msgspec.json.Decoder(Request)
 _kind_decoder = msgspec.json.Decoder(_Kind)
+_fields_decoder = msgspec.json.Decoder(list[Fields])
+_tools_decoder = msgspec.json.Decoder(list[Tool])
+_raw_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
 def decode_request(body: bytes) -> Request:
     """Return the request in `body`; raises `InvalidRequest`."""
     with _as_invalid_request(""):
         request = _request_decoder.decode(body)
-        _check_nesting(request.tools, request.tool_choice, request.text)
+        _check_nesting(request.tool_choice, request.text)
+        request.tools = request.tools and _checked(request.tools)
     with _as_invalid_request("text"):
         msgspec.convert(request.text, _Text | None)
     if not request.model:
@@ -259,14 +266,14 @@ def decode_item(raw: msgspec.Raw, path: str) -> InputItem | None:
         item = None if decoder is None else decoder.decode(raw)
         if isinstance(item, AdditionalTools):
             item.path = path
-            _check_nesting(item.tools)
+            item.tools = _checked(item.tools)
     return item
 
 
-def to_tool(tool: dict[str, Any], path: str) -> Tool:
-    """Return the tool in `tool`; raises `InvalidRequest`."""
+def to_tools(tools: list[Fields], path: str) -> list[Tool]:
+    """Return the tools in `tools`; raises `InvalidRequest`."""
     with _as_invalid_request(path):
-        return msgspec.convert(tool, Tool)
+        return _tools_decoder.decode(msgspec.json.encode(tools))
 
 
 def items_of(request: Request) -> list[InputItem]:
@@ -279,13 +286,10 @@ def items_of(request: Request) -> list[InputItem]:
 
 def tools_of(request: Request, items: list[InputItem]) -> list[Tool]:
     """Return the tools that are offered, beside the input and in it; raises `InvalidRequest`."""
-    tools = [to_tool(tool, f"tools[{index}]") for index, tool in enumerate(request.tools or [])]
+    tools = to_tools(request.tools or [], "tools")
     for item in items:
         if isinstance(item, AdditionalTools):
-            tools += [
-                to_tool(tool, f"{item.path}.tools[{index}]")
-                for index, tool in enumerate(item.tools)
-            ]
+            tools += to_tools(item.tools, f"{item.path}.tools")
     return tools
 
 
@@ -295,6 +299,19 @@ def _check_nesting(*parts: object) -> None:
     for _ in range(_ROOM):
         nested = [nested]
     msgspec.json.encode(nested)
+
+
+def _checked(tools: list[Fields]) -> list[Fields]:
+    """Return `tools` on one line each, as a line break in them would end an event.
+
+    Raises as `_check_nesting` does, and `UnicodeDecodeError`: nobody else looks at all of them.
+    """
+    plain = msgspec.json.encode(tools)
+    plain.decode()
+    _raw_decoder.decode(b"[" * _ROOM + plain + b"]" * _ROOM)
+    if b"\n" in plain or b"\r" in plain:
+        return _fields_decoder.decode(msgspec.json.format(plain, indent=-1))
+    return tools
 
 
 @contextmanager

@@ -6,12 +6,12 @@ official SDK need the rest. The events that carry them are in `events.py`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from proxy import chat
-from proxy.request import ReasoningOptions, Request
+from proxy.request import Fields, ReasoningOptions, Request
 
 __all__ = [
     "IncompleteDetails",
@@ -32,6 +32,16 @@ __all__ = [
     "SummaryText",
     "Usage",
 ]
+
+
+_inner_decoder = msgspec.json.Decoder(list[Fields])
+
+#: What stands for a key that a function was sent without.
+_OF_A_FUNCTION: Final[Fields] = {
+    "description": msgspec.Raw(b"null"),
+    "parameters": msgspec.Raw(b"null"),
+    "strict": msgspec.Raw(b"false"),
+}
 
 
 class OutputText(msgspec.Struct, tag_field="type", tag="output_text"):
@@ -173,7 +183,8 @@ class Response(msgspec.Struct, kw_only=True):
     #: Not among the parameters of this API, but among the keys of its response.
     frequency_penalty: float = 0.0
     incomplete_details: IncompleteDetails | None = None
-    instructions: str | None
+    #: Encoded already, as are the tools: they are long, and in three events.
+    instructions: msgspec.Raw
     max_output_tokens: int | None
     max_tool_calls: int | None = None
     model: str
@@ -190,7 +201,7 @@ class Response(msgspec.Struct, kw_only=True):
     temperature: float
     text: dict[str, Any]
     tool_choice: str | dict[str, Any]
-    tools: list[dict[str, Any]]
+    tools: msgspec.Raw
     top_logprobs: int = 0
     top_p: float
     truncation: Literal["disabled"] = "disabled"
@@ -207,7 +218,7 @@ class Response(msgspec.Struct, kw_only=True):
         return cls(
             id=id,
             created_at=created_at,
-            instructions=request.instructions,
+            instructions=_encoded(request.instructions),
             max_output_tokens=request.max_output_tokens,
             model=model,
             parallel_tool_calls=request.parallel_tool_calls is not False,
@@ -218,7 +229,7 @@ class Response(msgspec.Struct, kw_only=True):
             temperature=_within(request.temperature, 2.0),
             text=_text(request.text),
             tool_choice=_tool_choice(request.tool_choice),
-            tools=[_whole(tool) for tool in request.tools or ()],
+            tools=_encoded([_whole(tool) for tool in request.tools or ()]),
             top_p=_within(request.top_p, 1.0),
             user=request.user,
             metadata=request.metadata or {},
@@ -246,10 +257,14 @@ def _text(asked: dict[str, Any] | None) -> dict[str, Any]:
     return given or {"format": {"type": "text"}}
 
 
-def _whole(tool: dict[str, Any]) -> dict[str, Any]:
+def _whole(tool: Fields) -> Fields:
     """Return a tool with the keys that a function has to have, also where it was sent without."""
-    if isinstance(inner := tool.get("tools"), list):
-        tool = {**tool, "tools": [_whole(each) for each in inner]}
-    if tool.get("type") == "function":
-        tool = {"description": None, "parameters": None, "strict": False, **tool}
+    if (inner := bytes(tool.get("tools", b""))).startswith(b"["):
+        tool = {**tool, "tools": _encoded([_whole(each) for each in _inner_decoder.decode(inner)])}
+    if bytes(tool.get("type", b"")) == b'"function"':
+        tool = {**_OF_A_FUNCTION, **tool}
     return tool
+
+
+def _encoded(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.request import (
     ContentPart,
+    Fields,
     FunctionCall,
     InvalidRequest,
     Message,
@@ -18,7 +19,7 @@ from proxy.request import (
     ToolOutput,
     decode_item,
     decode_request,
-    to_tool,
+    to_tools,
 )
 from proxy.responses import Response
 from proxy.settings import Settings
@@ -286,26 +287,41 @@ def test_an_item_that_is_no_json_is_told_as_the_whole_body_is() -> None:
 # --- tools ---------------------------------------------------------------------------------------
 
 
+def fields(*tools: dict[str, Any]) -> list[Fields]:
+    return msgspec.json.decode(json.dumps(tools), type=list[Fields])
+
+
 def test_a_tool_is_read() -> None:
     offered = {"type": "function", "name": "x", "strict": True, "parameters": {"type": "object"}}
 
-    assert to_tool(offered, "tools[0]") == Tool(
-        type="function", name="x", parameters={"type": "object"}
-    )
+    assert to_tools(fields(offered), "tools") == [
+        Tool(type="function", name="x", parameters={"type": msgspec.Raw(b'"object"')})
+    ]
 
 
 def test_a_hosted_tool_has_no_name() -> None:
-    assert to_tool({"type": "web_search"}, "tools[0]") == Tool(type="web_search")
+    assert to_tools(fields({"type": "web_search"}), "tools") == [Tool(type="web_search")]
 
 
 def test_a_tool_that_is_wrong_is_refused_by_its_place() -> None:
+    wrong = {"type": "function", "name": "x", "parameters": []}
+
     with pytest.raises(InvalidRequest) as caught:
-        to_tool({"type": "function", "name": "x", "parameters": []}, "tools[2]")
+        to_tools(fields({"type": "web_search"}, wrong), "tools")
 
     assert str(caught.value) == (
-        "Invalid request at 'tools[2].parameters': Expected `object | null`, got `array`."
+        "Invalid request at 'tools[1].parameters': Expected `object | null`, got `array`."
     )
-    assert caught.value.param == "tools[2].parameters"
+    assert caught.value.param == "tools[1].parameters"
+
+
+def test_a_tool_whose_schema_is_no_text_is_refused() -> None:
+    tool = b'{"type":"function","name":"x","parameters":{"title":"\xff"}}'
+
+    with pytest.raises(InvalidRequest, match=r"^The request body is not JSON: "):
+        decode_request(b'{"model":"m","input":"Hi","tools":[' + tool + b"]}")
+    with pytest.raises(InvalidRequest, match=r"^The request body is not JSON: "):
+        decode_item(msgspec.Raw(b'{"type":"additional_tools","tools":[' + tool + b"]}"), "input[0]")
 
 
 def test_a_tool_that_is_wrong_is_refused_also_where_none_is_offered() -> None:

@@ -136,3 +136,18 @@ def test_a_function_comes_back_with_all_its_keys() -> None:
     assert respond(tools=[FUNCTION])["tools"] == [whole]
     inner = respond(tools=[{**namespace, "tools": [FUNCTION]}])["tools"]
     assert inner == [{**namespace, "tools": [whole]}]
+
+
+def test_a_tool_that_was_sent_on_many_lines_comes_back_on_one() -> None:
+    tools = [
+        {"type": "namespace", "name": "n\n", "tools": [{**FUNCTION, "parameters": {"a": [1]}}]}
+    ]
+    sent = json.dumps({"model": "m", "input": "Hi", "tools": tools}, indent=2)
+
+    for request in (sent, sent.replace("\n", "\r\n"), sent.replace("\n", "\r")):
+        response = Response.to(decode_request(request.encode()), id="r", created_at=1, model="m")
+        encoded = msgspec.json.encode(response)
+        assert b"\n" not in encoded
+        assert b"\r" not in encoded
+        (tool,) = json.loads(encoded)["tools"]
+        assert (tool["name"], tool["tools"][0]["parameters"]) == ("n\n", {"a": [1]})
