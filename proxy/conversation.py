@@ -37,6 +37,8 @@ __all__ = ["call_ids", "messages"]
 _ABORTED: Final = "aborted"
 
 _AnyCall = FunctionCall | CustomToolCall | LocalShellCall
+#: The same for `isinstance`, which looks through a tuple in half the time.
+_CALLS: Final = (FunctionCall, CustomToolCall, LocalShellCall)
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ def messages(items: list[InputItem], toolbox: Toolbox) -> Iterator[chat.Message]
 
 def call_ids(items: Iterable[InputItem]) -> frozenset[str]:
     """Return the ids that calls of the conversation have had."""
-    return frozenset(_call_id(item) for item in items if isinstance(item, _AnyCall))
+    return frozenset(_call_id(item) for item in items if isinstance(item, _CALLS))
 
 
 class _Results:
@@ -99,7 +101,7 @@ class _Results:
     """
 
     def __init__(self, items: list[InputItem]) -> None:
-        self._left = Counter(_call_id(item) for item in items if isinstance(item, _AnyCall))
+        self._left = Counter(_call_id(item) for item in items if isinstance(item, _CALLS))
         self._outputs: defaultdict[str, deque[str]] = defaultdict(deque)
         self._orphans: set[int] = set()
         self._taken: set[str] = set()
@@ -175,10 +177,12 @@ def _text(content: str | Iterable[ContentPart]) -> str:
     """Return the text of `content`; a part that is none (an image) leaves a note."""
     if isinstance(content, str):
         return content
-    return "".join(
-        next(
-            (text for text in (part.text, part.refusal) if text is not None),
-            f"[{part.type.removeprefix('input_')} left out: this model reads text only]",
-        )
-        for part in content
-    )
+    return "".join([_text_of(part) for part in content])
+
+
+def _text_of(part: ContentPart) -> str:
+    if part.text is not None:
+        return part.text
+    if part.refusal is not None:
+        return part.refusal
+    return f"[{part.type.removeprefix('input_')} left out: this model reads text only]"

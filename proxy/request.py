@@ -8,8 +8,7 @@ harm, because new versions bring new ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -145,20 +144,20 @@ InputItem = (
     | CompactionTrigger
 )
 
-_DECODERS: Final[dict[str, msgspec.json.Decoder[InputItem]]] = {
-    "message": msgspec.json.Decoder(Message),
-    "reasoning": msgspec.json.Decoder(Reasoning),
-    "function_call": msgspec.json.Decoder(FunctionCall),
-    "custom_tool_call": msgspec.json.Decoder(CustomToolCall),
-    "local_shell_call": msgspec.json.Decoder(LocalShellCall),
-    "function_call_output": msgspec.json.Decoder(ToolOutput),
-    "custom_tool_call_output": msgspec.json.Decoder(ToolOutput),
-    "local_shell_call_output": msgspec.json.Decoder(ToolOutput),
-    "agent_message": msgspec.json.Decoder(AgentMessage),
-    "additional_tools": msgspec.json.Decoder(AdditionalTools),
-    "compaction": msgspec.json.Decoder(Compaction),
-    "compaction_summary": msgspec.json.Decoder(Compaction),
-    "compaction_trigger": msgspec.json.Decoder(CompactionTrigger),
+_DECODERS: Final[dict[str, Callable[[msgspec.Raw], InputItem]]] = {
+    "message": msgspec.json.Decoder(Message).decode,
+    "reasoning": msgspec.json.Decoder(Reasoning).decode,
+    "function_call": msgspec.json.Decoder(FunctionCall).decode,
+    "custom_tool_call": msgspec.json.Decoder(CustomToolCall).decode,
+    "local_shell_call": msgspec.json.Decoder(LocalShellCall).decode,
+    "function_call_output": msgspec.json.Decoder(ToolOutput).decode,
+    "custom_tool_call_output": msgspec.json.Decoder(ToolOutput).decode,
+    "local_shell_call_output": msgspec.json.Decoder(ToolOutput).decode,
+    "agent_message": msgspec.json.Decoder(AgentMessage).decode,
+    "additional_tools": msgspec.json.Decoder(AdditionalTools).decode,
+    "compaction": msgspec.json.Decoder(Compaction).decode,
+    "compaction_summary": msgspec.json.Decoder(Compaction).decode,
+    "compaction_trigger": msgspec.json.Decoder(CompactionTrigger).decode,
 }
 
 
@@ -231,6 +230,9 @@ class _Kind(msgspec.Struct):
 #: How much deeper a part of a request may come to lie: in other objects, and in calls.
 _ROOM: Final = 100
 
+#: What decoding raises: for JSON of another shape, or none, for what is no UTF-8, and for depth.
+_WRONG: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _request_decoder = msgspec.json.Decoder(Request)
 _kind_decoder = msgspec.json.Decoder(_Kind)
 _fields_decoder = msgspec.json.Decoder(list[Fields])
@@ -240,12 +242,16 @@ _raw_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 def decode_request(body: bytes) -> Request:
     """Return the request in `body`; raises `InvalidRequest`."""
-    with _as_invalid_request(""):
+    try:
         request = _request_decoder.decode(body)
         _check_nesting(request.tool_choice, request.text)
         request.tools = request.tools and _checked(request.tools)
-    with _as_invalid_request("text"):
+    except _WRONG as error:
+        raise _invalid(error, "") from None
+    try:
         msgspec.convert(request.text, _Text | None)
+    except _WRONG as error:
+        raise _invalid(error, "text") from None
     if not request.model:
         raise InvalidRequest("A model must be named.", "model")
     if request.max_output_tokens is not None and request.max_output_tokens < 1:
@@ -261,19 +267,23 @@ def decode_request(body: bytes) -> Request:
 
 def decode_item(raw: msgspec.Raw, path: str) -> InputItem | None:
     """Return the input item in `raw`, None for an unknown kind; raises `InvalidRequest`."""
-    with _as_invalid_request(path):
-        decoder = _DECODERS.get(_kind_decoder.decode(raw).type)
-        item = None if decoder is None else decoder.decode(raw)
+    try:
+        decode = _DECODERS.get(_kind_decoder.decode(raw).type)
+        item = None if decode is None else decode(raw)
         if isinstance(item, AdditionalTools):
             item.path = path
             item.tools = _checked(item.tools)
+    except _WRONG as error:
+        raise _invalid(error, path) from None
     return item
 
 
 def to_tools(tools: list[Fields], path: str) -> list[Tool]:
     """Return the tools in `tools`; raises `InvalidRequest`."""
-    with _as_invalid_request(path):
+    try:
         return _tools_decoder.decode(msgspec.json.encode(tools))
+    except _WRONG as error:
+        raise _invalid(error, path) from None
 
 
 def items_of(request: Request) -> list[InputItem]:
@@ -314,21 +324,19 @@ def _checked(tools: list[Fields]) -> list[Fields]:
     return tools
 
 
-@contextmanager
-def _as_invalid_request(path: str) -> Iterator[None]:
-    try:
-        yield
-    except msgspec.ValidationError as error:
-        # "Expected `str`, got `int` - at `$.content[0].text`", or, of the object itself,
-        # "Object missing required field `call_id`"
-        message, _, place = str(error).partition(" - at `$")
-        path += place.removesuffix("`")
-        if missing := re.search(r"missing required field `(\w+)`", message):
-            path += f".{missing[1]}"
-        param = path.removeprefix(".") or None
-        where = f" at '{param}'" if param else ""
-        raise InvalidRequest(f"Invalid request{where}: {message}.", param) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The request body is not JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deep.") from None
+def _invalid(error: Exception, path: str) -> InvalidRequest:
+    """Return one of `_WRONG`, which happened at `path`, in the words that the client is told."""
+    match error:
+        case msgspec.ValidationError():
+            # "Expected `str`, got `int` - at `$.content[0].text`", or, of the object itself,
+            # "Object missing required field `call_id`"
+            message, _, place = str(error).partition(" - at `$")
+            path += place.removesuffix("`")
+            if missing := re.search(r"missing required field `(\w+)`", message):
+                path += f".{missing[1]}"
+            param = path.removeprefix(".") or None
+            where = f" at '{param}'" if param else ""
+            return InvalidRequest(f"Invalid request{where}: {message}.", param)
+        case RecursionError():
+            return InvalidRequest("The request body is nested too deep.")
+    return InvalidRequest(f"The request body is not JSON: {error}.")

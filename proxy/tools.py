@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import Final, NamedTuple
 
 from proxy import chat
@@ -24,6 +24,7 @@ CUSTOM_ARGUMENT: Final = "input"
 
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME: Final = 64
+_LEGAL: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_LONGEST_NAME}}}")
 
 _LOCAL_SHELL: Final = chat.Function(
     name="local_shell",
@@ -41,14 +42,18 @@ _LOCAL_SHELL: Final = chat.Function(
 )
 
 
-class Kind(Enum):
-    """What a tool is to the client."""
+class Kind(StrEnum):
+    """What a tool is to the client; a string, whose hash is not made in Python."""
 
     FUNCTION = auto()
     #: Free text, by a grammar perhaps: `apply_patch` of new versions of Codex.
     CUSTOM = auto()
     #: The built-in shell of `codex-mini`.
     LOCAL_SHELL = auto()
+
+
+#: By their type, the kinds of tools that have a name.
+_NAMED: Final = {"function": Kind.FUNCTION, "custom": Kind.CUSTOM}
 
 
 class Origin(NamedTuple):
@@ -78,13 +83,14 @@ class Toolbox:
 
     def name(self, origin: Origin) -> str:
         """Return the name by which the provider knows a tool, also one that is offered no more."""
-        if origin not in self._names:
+        name = self._names.get(origin)
+        if name is None:
             name, tries = _legal_name(origin), 0
             while name in self._origins:  # two tools that look alike once they are flattened
                 name, tries = _hashed_name(origin, tries), tries + 1
             self._names[origin] = name
             self._origins[name] = origin
-        return self._names[origin]
+        return name
 
     def origin(self, name: str) -> Origin:
         """Return the tool that a call means; one that was never offered is for Codex to refuse."""
@@ -119,7 +125,7 @@ def _kind(tool: Tool) -> Kind | None:
         return Kind.LOCAL_SHELL
     if not tool.name:
         return None
-    return {"function": Kind.FUNCTION, "custom": Kind.CUSTOM}.get(tool.type)
+    return _NAMED.get(tool.type)
 
 
 def _function(origin: Origin, tool: Tool, name: str) -> chat.Function:
@@ -148,9 +154,7 @@ def _with_grammar(tool: Tool) -> str | None:
 
 def _legal_name(origin: Origin) -> str:
     full = _full_name(origin)
-    legal = _ILLEGAL.sub("_", full)
-    is_legal = legal == full and len(full) <= _LONGEST_NAME and origin.name
-    return full if is_legal else _hashed_name(origin)
+    return full if origin.name and _LEGAL.fullmatch(full) else _hashed_name(origin)
 
 
 def _full_name(origin: Origin) -> str:
