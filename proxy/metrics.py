@@ -90,7 +90,7 @@ class Metrics:
         """Count a request that is over."""
         self._open.dec()
         self._requests.labels(record.outcome, record.status).inc()
-        self._events.inc(record.events)
+        self._events.inc(record.events or 0)
         self._tokens.labels("input").inc(record.input_tokens or 0)
         self._tokens.labels("output").inc(record.output_tokens or 0)
         if record.first is not None:

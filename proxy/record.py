@@ -32,8 +32,8 @@ class Record:
     code: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
-    #: How many events of a stream the client got.
-    events: int = 0
+    #: How many events of a stream the client got; None where a stream passed that has no numbers.
+    events: int | None = 0
     #: What went wrong upstream, a word for each try: `http_429`, `refused`, `stream`.
     faults: list[str] = field(default_factory=list)
     #: How often the proxy tried again by itself.

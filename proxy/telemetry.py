@@ -115,7 +115,7 @@ class Telemetry:
         # A refusal is known by its status.
         kind = record.code or (str(record.status) if record.status >= 400 else record.outcome)
         # The clock's milliseconds, without what adding them up has left.
-        first = round(record.first or 0.0, 6) if record.events else None
+        first = round(record.first or 0.0, 6) if record.events != 0 else None
         known: dict[str, AttributeValue | None] = {
             "gen_ai.request.model": asked,
             "gen_ai.response.id": record.id,

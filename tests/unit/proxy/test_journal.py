@@ -149,7 +149,7 @@ def test_the_translated_request_is_kept(place: Path, upstream: Provider, provide
 
 def test_the_pass_through_keeps_what_came_too(place: Path) -> None:
     backend = Backend()
-    events = b"event: response.created\n\n", b"event: response.completed\n\n"
+    events = [b'data: {"sequence_number":%d}\n\n' % number for number in range(2)]
     backend.answer = answers(200, [(b"content-type", b"text/event-stream")], *events)
 
     with LoopbackServer(backend) as server:

@@ -107,7 +107,7 @@ def test_a_stream_is_open_until_it_ends(client: httpx.Client, upstream: Provider
 
 def test_the_pass_through_counts_too() -> None:
     backend = Backend()
-    events = b"event: response.created\n\n", b"event: response.completed\n\n"
+    events = [b'data: {"sequence_number":%d}\n\n' % number for number in range(2)]
     backend.answer = in_turn(
         answers(200, [(b"content-type", b"text/event-stream")], *events), reply(429)
     )

@@ -42,9 +42,9 @@ def event(type: str, **fields: Any) -> bytes:
     return f"event: {type}\ndata: {json.dumps({**fields, 'type': type})}\n\n".encode()
 
 
-CREATED = event("response.created", response={**RESPONSE, "usage": None})
-DELTA = event("response.output_text.delta", delta="x")
-COMPLETED = event("response.completed", response=RESPONSE)
+CREATED = event("response.created", response={**RESPONSE, "usage": None}, sequence_number=0)
+DELTA = event("response.output_text.delta", delta="x", sequence_number=1)
+COMPLETED = event("response.completed", response=RESPONSE, sequence_number=2)
 
 
 def overheard(*pieces: bytes, request: bytes = b"{}", encoding: str = "") -> Record:
@@ -92,13 +92,13 @@ def test_a_line_has_models_tokens_times_and_outcome(
     logged: tuple[Backend, OwnProxy, Path], encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
     backend, proxy, place = logged
-    backend.answer = stream(CREATED, DELTA, DELTA, COMPLETED)
+    backend.answer = stream(CREATED, DELTA, COMPLETED)
     body = compress(json.dumps(REQUEST).encode())
 
     url, headers = f"{proxy.url}/v1/responses", {"content-encoding": encoding}
     answer = httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
-    assert answer.content == CREATED + DELTA + DELTA + COMPLETED
+    assert answer.content == CREATED + DELTA + COMPLETED
     assert backend.seen[0].body == body
     told = line(place)
     assert told.pop("time").endswith("+00:00")
@@ -114,7 +114,7 @@ def test_a_line_has_models_tokens_times_and_outcome(
         "outcome": "completed",
         "input_tokens": 9,
         "output_tokens": 1,
-        "events": 4,
+        "events": 3,
         "retries": 0,
     }
 
@@ -150,6 +150,22 @@ def test_what_breaks_off_is_told_with_the_model_that_was_asked(
 
     told = line(place)
     assert (told["outcome"], told["faults"], told["asked"]) == ("broken", ["broken"], "gpt-5.2")
+    assert told["events"] == 1
+
+
+def test_a_stream_without_numbers_has_as_many_events_as_nobody_knows(
+    logged: tuple[Backend, OwnProxy, Path],
+) -> None:
+    backend, proxy, place = logged
+    backend.answer = stream(event("response.completed", response=RESPONSE))
+
+    httpx.post(f"{proxy.url}/v1/responses", json=REQUEST, timeout=PATIENCE, trust_env=False)
+
+    told = line(place)
+    assert told["outcome"] == "completed"
+    assert "events" not in told
+    metrics = httpx.get(f"{proxy.url}/metrics", timeout=PATIENCE, trust_env=False).text
+    assert "codex_proxy_events_total 0.0" in metrics.splitlines()
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -209,12 +225,49 @@ def test_of_a_bomb_little_is_unpacked() -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 50, 10_000])
 def test_it_does_not_matter_how_a_stream_is_cut(length: int) -> None:
-    whole = CREATED + DELTA * 3 + COMPLETED
+    whole = CREATED + DELTA + COMPLETED
 
     record = overheard(*(whole[at : at + length] for at in range(0, len(whole), length)))
 
     assert said(record) == ("completed", "resp_1", "gpt-5.2-2026", 9, 1)
-    assert record.events == 5
+    assert record.events == 3
+
+
+@pytest.mark.parametrize("length", [1, 100, 50_000])
+@pytest.mark.parametrize("before", [1, 40_000, 200_000])
+def test_of_a_long_stream_the_end_is_known(length: int, before: int) -> None:
+    text = "x" * before
+    delta = event("response.output_text.delta", delta=text, sequence_number=1)
+    done = event("response.output_text.done", text=text, sequence_number=2)
+    number = {"sequence_number": 3}
+    completed = event("response.completed", response={**RESPONSE, "output": text}, **number)
+    whole = CREATED + delta * 3 + done + completed
+
+    for end, events in ((0, 4), (-1, 3), (-len(completed), 3), (1 - len(done) - len(completed), 2)):
+        data = whole[:end] if end else whole
+        record = overheard(*(data[at : at + length] for at in range(0, len(data), length)))
+
+        assert record.events == events
+        assert record.outcome == ("" if end else "completed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "events"),
+    [
+        (b"", 0),
+        (json.dumps(RESPONSE).encode(), 0),
+        (b"<p>\n\nNo\n\n</p>\n", 0),
+        (CREATED[:-1], 0),
+        (CREATED + DELTA[:-1], 1),
+        (CREATED + DELTA + b"data: [DONE]\n\n", None),
+        (event("response.created", sequence_number=-1), None),
+        (event("response.created", sequence_number="x"), None),
+        (event("response.created", text="x" * 2_000_000, sequence_number=0), None),
+        (event("response.created", text="x" * 2_000_000) + DELTA, 2),
+    ],
+)
+def test_events_are_known_by_the_number_of_the_last(answer: bytes, events: int | None) -> None:
+    assert overheard(answer).events == events
 
 
 @pytest.mark.parametrize(
