@@ -173,9 +173,9 @@ class App:
         try:
             return await self._answer(client, listener, stream, translation)
         except asyncio.CancelledError:
-            if client.stopped:
-                return Failure.of_stop()
-            raise
+            if client.gone:
+                raise
+            return Failure.of_stop()
 
     async def _answer(
         self,
@@ -192,7 +192,8 @@ class App:
         record = client.record
         body = msgspec.json.encode(translation.chat_request)
         if self._journal is not None:
-            self._journal.keep_request(body)
+            # As soon as it is on its way: the thread that writes it would delay that.
+            asyncio.get_running_loop().call_soon(self._journal.keep_request, body)
         for wait in (*_RETRY_AFTER, None):
             try:
                 async with self._upstream.stream(body) as answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 from proxy.content_encoding import LONGEST, TooLong
@@ -67,11 +67,15 @@ class Client:
         self.query: bytes = scope["query_string"]
         #: Their names in lower case.
         self.headers: Headers = scope["headers"]
+        #: The headers by their names; of those that come twice the last.
+        self.fields: Mapping[bytes, bytes] = dict(self.headers)
         #: True once a status was sent: from then on a failure travels in the stream.
         self.started = False
         #: True while bytes wait for a client that reads slowly.
         self.busy = False
-        #: True once the proxy stops and does not wait any longer.
+        #: True once the client has left.
+        self.gone = False
+        #: True once the proxy has stopped without waiting for the answer's end.
         self.stopped = False
         #: When something was sent last, on the loop's clock.
         self.last_sent = self._began = asyncio.get_running_loop().time()
@@ -88,7 +92,7 @@ class Client:
 
     def header(self, name: str) -> str:
         """Return a header of the request, empty where there is none."""
-        return dict(self.headers).get(name.encode(), b"").decode("latin-1")
+        return self.fields.get(name.encode(), b"").decode("latin-1")
 
     @property
     def asks_for_websocket(self) -> bool:
@@ -98,8 +102,8 @@ class Client:
     async def serve(self, answer: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
         """Read the request's body and `answer` it; when the client leaves, that is cancelled.
 
-        It is so too when the server cancels this, because the proxy stops: then `answer` may come
-        to an end of its own, for which it can look at `stopped`.
+        It is so too when the server cancels this, because the proxy stops: then the client is not
+        `gone`, and `answer` may come to an end of its own.
         """
         try:
             body = await self.read()
@@ -115,24 +119,23 @@ class Client:
         if body is None:
             self.record.outcome = "left"
             return
-        answering = asyncio.create_task(answer(body))
-        leaving = asyncio.create_task(self.left())
+        leaving = asyncio.create_task(self._leave(asyncio.current_task()))
         try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await answer(body)
         except asyncio.CancelledError:
-            self.stopped = True
-        finally:
-            answering.cancel()
-            leaving.cancel()
-            await asyncio.wait({answering, leaving})
-        try:
-            answering.result()  # also makes the task forget how, and with what, it was cancelled
-        except asyncio.CancelledError:
-            if self.stopped:
+            if not self.gone:
                 await self._stop()
             else:
                 # Nobody leaves an answer that had come to its end.
                 self.record.outcome = self.record.outcome or "left"
+        finally:
+            leaving.cancel()
+
+    async def _leave(self, answering: asyncio.Task[Any] | None) -> None:
+        await self.left()
+        self.gone = True
+        assert answering is not None
+        answering.cancel()
 
     async def _stop(self) -> None:
         """End what has no end of its own, so that it does not look complete."""
@@ -153,11 +156,12 @@ class Client:
                 message = await self._receive()
             if message["type"] == "http.disconnect":
                 return None
-            body += message.get("body", b"")
-            if len(body) > LONGEST:
+            data: bytes = message.get("body", b"")
+            if len(body) + len(data) > LONGEST:
                 raise TooLong(f"the body is longer than {LONGEST} bytes")
             if not message.get("more_body"):
-                return bytes(body)
+                return bytes(body + data) if body else data
+            body += data
 
     async def left(self) -> None:
         """Return when the client has left, or a while after it got all of its answer."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.asgi import Client
@@ -19,6 +21,7 @@ TOKEN: Final = b"x-proxy-token"
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d*)?")
 
 
+@functools.lru_cache(maxsize=16)
 def is_loopback(host: str) -> bool:
     """Return whether this name or address can only be this machine."""
     try:
@@ -52,7 +55,7 @@ class Guard:
 
     def refusal(self, client: Client) -> tuple[int, str] | None:
         """Return status and message for what may not be asked."""
-        headers = dict(client.headers)
+        headers = client.fields
         for name, value in client.headers:
             if name == b"host" and not self._is_ours(host := value.decode("latin-1")):
                 return 403, f"The Host of this request is {host!r}, which is not this proxy."
@@ -73,7 +76,7 @@ class Guard:
         name = match[1].lower() if match else ""
         return bool(name) and (is_loopback(name) or name.strip("[]") == self._host)
 
-    def _knows_token(self, headers: dict[bytes, bytes]) -> bool:
+    def _knows_token(self, headers: Mapping[bytes, bytes]) -> bool:
         sent = headers.get(TOKEN)
         if sent is None and self._has_key:
             # What `env_key` of Codex' configuration makes it send.
