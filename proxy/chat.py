@@ -62,7 +62,8 @@ class ToolCall(_Sent, tag_field="type", tag="function"):
 
 
 class SystemMessage(_Sent, tag_field="role", tag="system"):
-    content: str
+    #: Instructions are passed on as they came.
+    content: str | msgspec.Raw
 
 
 class UserMessage(_Sent, tag_field="role", tag="user"):

@@ -198,12 +198,14 @@ class _Text(msgspec.Struct):
 class Request(msgspec.Struct):
     """The body of `POST /responses`. Items and tools are typed later, each by its `type`.
 
-    What the response echoes is held decoded, but for what is in a tool.
+    What the response echoes is held decoded, but for what is long: the instructions, and what is in
+    a tool.
     """
 
     model: str
     input: str | list[msgspec.Raw]
-    instructions: str | None = None
+    #: A string, or null.
+    instructions: msgspec.Raw = msgspec.Raw(b"null")
     tools: list[Fields] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
@@ -248,6 +250,10 @@ def decode_request(body: bytes) -> Request:
         request.tools = request.tools and _checked(request.tools)
     except _WRONG as error:
         raise _invalid(error, "") from None
+    try:
+        request.instructions = _checked_text(request.instructions)
+    except _WRONG as error:
+        raise _invalid(error, "instructions") from None
     try:
         msgspec.convert(request.text, _Text | None)
     except _WRONG as error:
@@ -309,6 +315,15 @@ def _check_nesting(*parts: object) -> None:
     for _ in range(_ROOM):
         nested = [nested]
     msgspec.json.encode(nested)
+
+
+def _checked_text(raw: msgspec.Raw) -> msgspec.Raw:
+    """Return a string or null, apart from what is around it; raises one of `_WRONG`."""
+    text = bytes(raw)
+    text.decode()
+    if not text.startswith(b'"'):
+        msgspec.json.decode(text, type=str | None)
+    return msgspec.Raw(text)
 
 
 def _checked(tools: list[Fields]) -> list[Fields]:

@@ -183,7 +183,7 @@ class Response(msgspec.Struct, kw_only=True):
     #: Not among the parameters of this API, but among the keys of its response.
     frequency_penalty: float = 0.0
     incomplete_details: IncompleteDetails | None = None
-    #: Encoded already, as are the tools: they are long, and in three events.
+    #: As it came; and the tools are encoded already: both are long, and in three events.
     instructions: msgspec.Raw
     max_output_tokens: int | None
     max_tool_calls: int | None = None
@@ -218,7 +218,7 @@ class Response(msgspec.Struct, kw_only=True):
         return cls(
             id=id,
             created_at=created_at,
-            instructions=_encoded(request.instructions),
+            instructions=request.instructions,
             max_output_tokens=request.max_output_tokens,
             model=model,
             parallel_tool_calls=request.parallel_tool_calls is not False,

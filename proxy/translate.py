@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from proxy import chat
 from proxy.conversation import call_ids, messages
 from proxy.request import (
@@ -36,6 +38,8 @@ _EFFORTS: Final = {
     "qwen": {"minimal": "low", "xhigh": "high", "none": "none"},
 }
 _PLAIN_EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high"}
+
+_NO_INSTRUCTIONS: Final = (msgspec.Raw(b"null"), msgspec.Raw(b'""'))
 
 #: OpenAI's scale ends at 2.
 _HIGHEST_TEMPERATURE: Final = 1.5
@@ -70,7 +74,7 @@ def translate(request: Request, settings: Settings, *, compacts: bool = False) -
     model = _model(request.model, settings)
     format, format_note = _response_format(request.text, model, toolbox)
     conversation = list(messages(items, toolbox))
-    if request.instructions:
+    if request.instructions not in _NO_INSTRUCTIONS:
         conversation.insert(0, chat.SystemMessage(request.instructions))
     if not conversation:
         raise InvalidRequest("There is nothing to answer in the input.", "input")

@@ -106,12 +106,28 @@ def test_every_optional_field_may_be_null() -> None:
             "tools[1]",
         ),
         (
+            body(instructions=["Be brief."]),
+            "Invalid request at 'instructions': Expected `str | null`, got `array`.",
+            "instructions",
+        ),
+        (
             body(max_output_tokens="many"),
             "Invalid request at 'max_output_tokens': Expected `int | null`, got `str`.",
             "max_output_tokens",
         ),
     ],
-    ids=["no model", "no input", "list", "null", "model", "input", "effort", "tool", "tokens"],
+    ids=[
+        "no model",
+        "no input",
+        "list",
+        "null",
+        "model",
+        "input",
+        "effort",
+        "tool",
+        "instructions",
+        "tokens",
+    ],
 )
 def test_a_request_that_is_wrong_is_refused_by_name(
     sent: bytes, message: str, param: str | None
