@@ -20,10 +20,10 @@ from harness.bench.run import Progress, allow_many_files, machine
 from harness.bench.subjects import OWN, Running, running, running_upstream
 from harness.bench.traffic import Plan, request
 
-__all__ = ["FLAT", "Curve", "Growth", "measure"]
+__all__ = ["HIGHEST", "Curve", "Growth", "measure"]
 
-#: How much the most expensive point of a curve may cost, to the median of all its points.
-FLAT: Final = 1.5
+#: How much a point of a curve may cost, to the median of those up to it: a fall is no growth.
+HIGHEST: Final = 1.5
 
 #: Events of a stream; how many one after the other, and how often: ten events cost a thirtieth of
 #: their request, whose cost they are told from.
@@ -51,18 +51,18 @@ class Curve(msgspec.Struct):
 
     @property
     def rise(self) -> float:
-        """What the most expensive point costs, to the median."""
+        """What a point costs at most, to the median of those up to it."""
         costs = [cost for _, cost in self.points]
-        return max(costs) / statistics.median(costs)
+        return max(cost / statistics.median(costs[: at + 1]) for at, cost in enumerate(costs))
 
     @property
-    def is_flat(self) -> bool:
-        return self.rise <= FLAT
+    def rises(self) -> bool:
+        return self.rise > HIGHEST
 
     def __str__(self) -> str:
-        verdict = "ok" if self.is_flat else "NOT FLAT"
+        verdict = "RISES" if self.rises else "ok"
         costs = ", ".join(f"{count:,}: {cost:.1f}" for count, cost in self.points)
-        limit = f"{self.rise:.2f} times the median, at most {FLAT:.2f}"
+        limit = f"at most {self.rise:.2f} times the median up to there, {HIGHEST:.2f} is allowed"
         return f"{self.title}, {self.unit} by {self.by}: {costs}; {limit}: {verdict}"
 
 

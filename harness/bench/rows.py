@@ -29,6 +29,7 @@ _BULK: Final = 20_000
 
 #: One stream after the other, until there were so many, or so many seconds have passed.
 _MANY: Final = 20
+_SHORT: Final = 100
 _FEW: Final = 5
 _LONG: Final = 1.0
 
@@ -46,18 +47,13 @@ class Measured(NamedTuple):
 async def _burst(subject: Running, kind: str) -> Measured:
     """One stream at a time, each as fast as it goes."""
     plan = Plan(kind, _DELTAS)
-    answers = [await _ask(subject, plan)]
+    first = await _ask(subject, plan)
     cpu = subject.cpu_seconds()
-    end = time.monotonic() + _LONG
-    while len(answers) <= _MANY and time.monotonic() < end:
-        answers.append(await _ask(subject, plan))
+    answers = await _ask_often(subject, plan, _MANY)
     cpu = subject.cpu_seconds() - cpu
-    median = statistics.median(answer.seconds for answer in answers[1:])
-    figures = {
-        "burst rate": _DELTAS / median,
-        "burst cpu": cpu * 1e6 / _DELTAS / (len(answers) - 1),
-    }
-    return Measured(figures, _fault(answers, plan))
+    median = statistics.median(answer.seconds for answer in answers)
+    figures = {"burst rate": _DELTAS / median, "burst cpu": cpu * 1e6 / _DELTAS / len(answers)}
+    return Measured(figures, _fault([first, *answers], plan))
 
 
 async def _load(subject: Running, kind: str) -> Measured:
@@ -78,7 +74,7 @@ async def _load(subject: Running, kind: str) -> Measured:
 async def _first(subject: Running, kind: str) -> Measured:
     """How long the first delta takes, from the request."""
     plan = Plan(kind, 1)
-    answers = [await _ask(subject, plan) for _ in range(_MANY)]
+    answers = await _ask_often(subject, plan, _SHORT)
     times = [answer.first_delta for answer in answers if answer.first_delta is not None]
     figures = {"first delta": statistics.median(times)} if times else {}
     return Measured(figures, _fault(answers, plan))
@@ -143,6 +139,15 @@ async def _ask(subject: Running, plan: Plan) -> Answer:
     answer = await connection.ask(subject.path, request(plan))
     connection.close()
     return answer
+
+
+async def _ask_often(subject: Running, plan: Plan, most: int) -> list[Answer]:
+    """Return the answers to so many requests, one after the other, or to those of a second."""
+    end = time.monotonic() + _LONG
+    answers = [await _ask(subject, plan)]
+    while len(answers) < most and time.monotonic() < end:
+        answers.append(await _ask(subject, plan))
+    return answers
 
 
 def _fault(answers: Iterable[Answer], plan: Plan) -> str | None:
