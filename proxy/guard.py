@@ -21,7 +21,7 @@ TOKEN: Final = b"x-proxy-token"
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d*)?")
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def is_loopback(host: str) -> bool:
     """Return whether this name or address can only be this machine."""
     try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 __all__ = [
+    "LONGEST_REMEMBERED",
     "AdditionalTools",
     "AgentMessage",
     "Compaction",
@@ -26,6 +27,7 @@ __all__ = [
     "InvalidRequest",
     "LocalShellCall",
     "Message",
+    "Offer",
     "Reasoning",
     "ReasoningOptions",
     "Request",
@@ -34,7 +36,7 @@ __all__ = [
     "decode_item",
     "decode_request",
     "items_of",
-    "to_tools",
+    "offers_of",
     "tools_of",
 ]
 
@@ -116,7 +118,7 @@ class AgentMessage(msgspec.Struct):
 class AdditionalTools(msgspec.Struct):
     """Tools among the items, as "responses lite" has them."""
 
-    tools: list[Fields] = []
+    tools: msgspec.Raw = msgspec.Raw(b"[]")
     #: Where it stands in the request.
     path: str = ""
 
@@ -179,6 +181,14 @@ class Tool(msgspec.Struct):
     tools: list[Tool] | None = None
 
 
+class Offer(NamedTuple):
+    """Tools as they were sent."""
+
+    json: bytes
+    #: Where in the request.
+    path: str
+
+
 class ReasoningOptions(msgspec.Struct):
     effort: str | None = None
     summary: str | None = None
@@ -198,15 +208,15 @@ class _Text(msgspec.Struct):
 class Request(msgspec.Struct):
     """The body of `POST /responses`. Items and tools are typed later, each by its `type`.
 
-    What the response echoes is held decoded, but for what is long: the instructions, and what is in
-    a tool.
+    What the response echoes is held decoded, but for what is long: the instructions and the tools.
     """
 
     model: str
     input: str | list[msgspec.Raw]
     #: A string, or null.
     instructions: msgspec.Raw = msgspec.Raw(b"null")
-    tools: list[Fields] | None = None
+    #: A list, or null.
+    tools: msgspec.Raw = msgspec.Raw(b"null")
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     reasoning: ReasoningOptions | None = None
@@ -229,6 +239,9 @@ class _Kind(msgspec.Struct):
     type: str = "message"
 
 
+#: Bytes of tools of which is remembered what was made of them: Codex sends the same with each turn.
+LONGEST_REMEMBERED: Final = 256 * 1024
+
 #: How much deeper a part of a request may come to lie: in other objects, and in calls.
 _ROOM: Final = 100
 
@@ -237,8 +250,7 @@ _WRONG: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _request_decoder = msgspec.json.Decoder(Request)
 _kind_decoder = msgspec.json.Decoder(_Kind)
-_fields_decoder = msgspec.json.Decoder(list[Fields])
-_tools_decoder = msgspec.json.Decoder(list[Tool])
+_tools_decoder = msgspec.json.Decoder(list[Tool] | None)
 _raw_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -247,7 +259,6 @@ def decode_request(body: bytes) -> Request:
     try:
         request = _request_decoder.decode(body)
         _check_nesting(request.tool_choice, request.text)
-        request.tools = request.tools and _checked(request.tools)
     except _WRONG as error:
         raise _invalid(error, "") from None
     try:
@@ -278,18 +289,9 @@ def decode_item(raw: msgspec.Raw, path: str) -> InputItem | None:
         item = None if decode is None else decode(raw)
         if isinstance(item, AdditionalTools):
             item.path = path
-            item.tools = _checked(item.tools)
     except _WRONG as error:
         raise _invalid(error, path) from None
     return item
-
-
-def to_tools(tools: list[Fields], path: str) -> list[Tool]:
-    """Return the tools in `tools`; raises `InvalidRequest`."""
-    try:
-        return _tools_decoder.decode(msgspec.json.encode(tools))
-    except _WRONG as error:
-        raise _invalid(error, path) from None
 
 
 def items_of(request: Request) -> list[InputItem]:
@@ -300,13 +302,27 @@ def items_of(request: Request) -> list[InputItem]:
     return [item for item in decoded if item is not None]
 
 
-def tools_of(request: Request, items: list[InputItem]) -> list[Tool]:
-    """Return the tools that are offered, beside the input and in it; raises `InvalidRequest`."""
-    tools = to_tools(request.tools or [], "tools")
-    for item in items:
-        if isinstance(item, AdditionalTools):
-            tools += to_tools(item.tools, f"{item.path}.tools")
-    return tools
+def offers_of(request: Request, items: list[InputItem]) -> tuple[Offer, ...]:
+    """Return where tools are offered: beside the input and in it."""
+    offers = [Offer(bytes(request.tools), "tools")]
+    offers += [
+        Offer(bytes(item.tools), f"{item.path}.tools")
+        for item in items
+        if isinstance(item, AdditionalTools)
+    ]
+    return tuple(offers)
+
+
+def tools_of(offer: Offer) -> list[Tool]:
+    """Return the tools of an offer; raises `InvalidRequest`."""
+    try:
+        tools = _tools_decoder.decode(offer.json)
+        # Nobody else looks at all of them: they are to be UTF-8, and can be echoed.
+        offer.json.decode()
+        _raw_decoder.decode(b"[" * _ROOM + offer.json + b"]" * _ROOM)
+    except _WRONG as error:
+        raise _invalid(error, offer.path) from None
+    return tools or []
 
 
 def _check_nesting(*parts: object) -> None:
@@ -324,19 +340,6 @@ def _checked_text(raw: msgspec.Raw) -> msgspec.Raw:
     if not text.startswith(b'"'):
         msgspec.json.decode(text, type=str | None)
     return msgspec.Raw(text)
-
-
-def _checked(tools: list[Fields]) -> list[Fields]:
-    """Return `tools` on one line each, as a line break in them would end an event.
-
-    Raises as `_check_nesting` does, and `UnicodeDecodeError`: nobody else looks at all of them.
-    """
-    plain = msgspec.json.encode(tools)
-    plain.decode()
-    _raw_decoder.decode(b"[" * _ROOM + plain + b"]" * _ROOM)
-    if b"\n" in plain or b"\r" in plain:
-        return _fields_decoder.decode(msgspec.json.format(plain, indent=-1))
-    return tools
 
 
 def _invalid(error: Exception, path: str) -> InvalidRequest:

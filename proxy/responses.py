@@ -6,12 +6,13 @@ official SDK need the rest. The events that carry them are in `events.py`.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final, Literal
 
 import msgspec
 
 from proxy import chat
-from proxy.request import Fields, ReasoningOptions, Request
+from proxy.request import LONGEST_REMEMBERED, Fields, ReasoningOptions, Request
 
 __all__ = [
     "IncompleteDetails",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-_inner_decoder = msgspec.json.Decoder(list[Fields])
+_tools_decoder = msgspec.json.Decoder(list[Fields] | None)
 
 #: What stands for a key that a function was sent without.
 _OF_A_FUNCTION: Final[Fields] = {
@@ -215,6 +216,7 @@ class Response(msgspec.Struct, kw_only=True):
 
         `created_at` is in seconds since the epoch, `model` the one that really answers.
         """
+        sent = bytes(request.tools)
         return cls(
             id=id,
             created_at=created_at,
@@ -229,7 +231,7 @@ class Response(msgspec.Struct, kw_only=True):
             temperature=_within(request.temperature, 2.0),
             text=_text(request.text),
             tool_choice=_tool_choice(request.tool_choice),
-            tools=_encoded([_whole(tool) for tool in request.tools or ()]),
+            tools=(_tools if len(sent) > LONGEST_REMEMBERED else _remembered_tools)(sent),
             top_p=_within(request.top_p, 1.0),
             user=request.user,
             metadata=request.metadata or {},
@@ -257,10 +259,23 @@ def _text(asked: dict[str, Any] | None) -> dict[str, Any]:
     return given or {"format": {"type": "text"}}
 
 
+def _tools(sent: bytes) -> msgspec.Raw:
+    """Return the tools for the response, on one line: a line break would end an event."""
+    if b"\n" in sent or b"\r" in sent:
+        sent = msgspec.json.format(sent, indent=-1)
+    return _encoded([_whole(tool) for tool in _tools_decoder.decode(sent) or ()])
+
+
+_remembered_tools: Final = functools.lru_cache(maxsize=8)(_tools)
+
+
 def _whole(tool: Fields) -> Fields:
     """Return a tool with the keys that a function has to have, also where it was sent without."""
     if (inner := bytes(tool.get("tools", b""))).startswith(b"["):
-        tool = {**tool, "tools": _encoded([_whole(each) for each in _inner_decoder.decode(inner)])}
+        tool = {
+            **tool,
+            "tools": _encoded([_whole(each) for each in _tools_decoder.decode(inner) or ()]),
+        }
     if bytes(tool.get("type", b"")) == b'"function"':
         tool = {**_OF_A_FUNCTION, **tool}
     return tool

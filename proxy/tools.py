@@ -81,6 +81,13 @@ class Toolbox:
         for origin, tool in flattened.items():
             self.offered.append(chat.Tool(_function(origin, tool, self.name(origin))))
 
+    def copy(self) -> Toolbox:
+        """Return one of the same tools, for another request."""
+        toolbox = Toolbox()
+        toolbox._origins, toolbox._names = self._origins.copy(), self._names.copy()
+        toolbox.offered = self.offered.copy()
+        return toolbox
+
     def name(self, origin: Origin) -> str:
         """Return the name by which the provider knows a tool, also one that is offered no more."""
         name = self._names.get(origin)

@@ -6,6 +6,7 @@ switch of the settings where its acceptance is documented and was not seen.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ import msgspec
 from proxy import chat
 from proxy.conversation import call_ids, messages
 from proxy.request import (
+    LONGEST_REMEMBERED,
     CompactionTrigger,
     InvalidRequest,
+    Offer,
     ReasoningOptions,
     Request,
     items_of,
+    offers_of,
     tools_of,
 )
 from proxy.settings import Settings
@@ -68,8 +72,9 @@ def translate(request: Request, settings: Settings, *, compacts: bool = False) -
     if compacts:
         items.append(CompactionTrigger())
     compacts = any(isinstance(item, CompactionTrigger) for item in items)
-    tools = tools_of(request, items)
-    toolbox = Toolbox(() if compacts else tools)
+    toolbox = _toolbox(offers_of(request, items))
+    if compacts:
+        toolbox = Toolbox()
     choice = _tool_choice(request.tool_choice, toolbox)
     model = _model(request.model, settings)
     format, format_note = _response_format(request.text, model, toolbox)
@@ -105,6 +110,20 @@ def _model(name: str, settings: Settings) -> str:
 
 
 # --- tools ---------------------------------------------------------------------------------------
+
+
+def _toolbox(offers: tuple[Offer, ...]) -> Toolbox:
+    """Return the tools that are offered; raises `InvalidRequest`."""
+    if sum(len(offer.json) for offer in offers) > LONGEST_REMEMBERED:
+        return _new_toolbox(offers)
+    return _remembered_toolbox(offers).copy()
+
+
+def _new_toolbox(offers: tuple[Offer, ...]) -> Toolbox:
+    return Toolbox([tool for offer in offers for tool in tools_of(offer)])
+
+
+_remembered_toolbox: Final = functools.lru_cache(maxsize=8)(_new_toolbox)
 
 
 def _tool_choice(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.schema import check
-from proxy.request import decode_request
+from proxy.request import LONGEST_REMEMBERED, decode_request
 from proxy.responses import Response
 
 
@@ -151,3 +151,9 @@ def test_a_tool_that_was_sent_on_many_lines_comes_back_on_one() -> None:
         assert b"\r" not in encoded
         (tool,) = json.loads(encoded)["tools"]
         assert (tool["name"], tool["tools"][0]["parameters"]) == ("n\n", {"a": [1]})
+
+
+def test_tools_that_are_too_long_to_be_remembered_come_back() -> None:
+    long = {**FUNCTION, "description": "x" * LONGEST_REMEMBERED}
+
+    assert respond(tools=[long])["tools"] == [{**long, "parameters": None, "strict": False}]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.request import Tool
+from proxy.request import LONGEST_REMEMBERED, Tool
 from proxy.tools import Kind, Origin, Toolbox, custom_arguments
 from tests.unit.proxy.conversations import Json, calls, calls_custom, messages, returns, says, sent
 
@@ -327,3 +327,30 @@ def test_tools_that_look_alike_once_they_are_flattened_have_names_of_their_own(
     assert len(set(names)) == len(names)
     for name, (space, own) in zip(names, origins, strict=True):
         assert toolbox.origin(name) == Origin(Kind.FUNCTION, own, space)
+
+
+# --- tools that come again -----------------------------------------------------------------------
+
+
+def test_a_name_that_one_conversation_has_had_is_free_in_the_next() -> None:
+    once = {**calls("a", name="x"), "namespace": "n"}
+
+    assert name_of_call(calls("a", name="n__x"), tools=[READ]) == "n__x"
+    assert name_of_call(once, tools=[READ]) == "n__x"
+
+
+def test_tools_that_were_not_allowed_once_are_offered_again() -> None:
+    tools, read = [READ, PATCH], {"type": "function", "name": "read_file"}
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [read]}
+
+    (tool,) = sent(tools=tools, tool_choice=allowed)["tools"]
+    assert tool["function"]["name"] == "read_file"
+    assert names(*tools) == ["read_file", "apply_patch"]
+
+
+def test_tools_that_are_too_long_to_be_remembered_are_offered() -> None:
+    long = {**READ, "description": "x" * LONGEST_REMEMBERED}
+
+    (tool,) = sent(tools=[long])["tools"]
+    assert tool["function"]["description"] == long["description"]
+    assert names(long) == ["read_file"]
