@@ -270,15 +270,19 @@ _remembered_tools: Final = functools.lru_cache(maxsize=8)(_tools)
 
 
 def _whole(tool: Fields) -> Fields:
-    """Return a tool with the keys that a function has to have, also where it was sent without."""
+    """Return a tool with the keys that a function has to have, also where it was sent without.
+
+    Those of a namespace have them, too; there are no namespaces in one.
+    """
     if (inner := bytes(tool.get("tools", b""))).startswith(b"["):
-        tool = {
-            **tool,
-            "tools": _encoded([_whole(each) for each in _tools_decoder.decode(inner) or ()]),
-        }
-    if bytes(tool.get("type", b"")) == b'"function"':
-        tool = {**_OF_A_FUNCTION, **tool}
-    return tool
+        functions = [_with_keys(each) for each in _tools_decoder.decode(inner) or ()]
+        tool = {**tool, "tools": _encoded(functions)}
+    return _with_keys(tool)
+
+
+def _with_keys(tool: Fields) -> Fields:
+    is_function = bytes(tool.get("type", b"")) == b'"function"'
+    return {**_OF_A_FUNCTION, **tool} if is_function else tool
 
 
 def _encoded(value: object) -> msgspec.Raw:

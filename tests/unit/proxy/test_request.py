@@ -190,6 +190,23 @@ def test_what_is_not_nested_too_deep_can_be_sent_on_and_echoed(part: str) -> Non
     assert refused
 
 
+@pytest.mark.parametrize("depth", [300, 1000])
+def test_namespaces_in_namespaces_are_refused_or_echoed(depth: int) -> None:
+    """Newer Pythons decode what is deeper than their own calls may be."""
+    tools = '[{"type":"namespace","name":"n","tools":' * depth + "[]" + "}]" * depth
+    sent = '{"model":"m","input":"Hi","tools":' + tools + "}"
+    try:
+        request = decode_request(sent.encode())
+        translate(request, Settings(api_key="k"))
+    except InvalidRequest as fault:
+        assert str(fault) == "The request body is nested too deep."  # noqa: PT017
+        return
+
+    response = Response.to(request, id="resp_a", created_at=1, model="m")
+
+    assert tools.encode() in msgspec.json.encode(response)
+
+
 @pytest.mark.parametrize(
     ("sent", "param"),
     [
