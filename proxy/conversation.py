@@ -7,7 +7,7 @@ with 400: neither is sent.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -101,17 +101,19 @@ class _Results:
     """
 
     def __init__(self, items: list[InputItem]) -> None:
-        self._left = Counter(_call_id(item) for item in items if isinstance(item, _CALLS))
-        self._outputs: defaultdict[str, deque[str]] = defaultdict(deque)
-        self._orphans: set[int] = set()
-        self._taken: set[str] = set()
+        calls: defaultdict[str, int] = defaultdict(int)
         answers: defaultdict[str, list[ToolOutput]] = defaultdict(list)
         for item in items:
             if isinstance(item, ToolOutput):
                 answers[item.call_id].append(item)
+            elif isinstance(item, _CALLS):
+                calls[_call_id(item)] += 1
+        self._outputs: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._orphans: set[int] = set()
+        self._taken: set[str] = set()
         for call_id, outputs in answers.items():
             # Where there are more outputs than calls, the last ones count.
-            surplus = max(0, len(outputs) - self._left[call_id])
+            surplus = max(0, len(outputs) - calls[call_id])
             self._orphans |= {id(output) for output in outputs[:surplus]}
             self._outputs[call_id].extend(_text(output.output) for output in outputs[surplus:])
 

@@ -258,7 +258,8 @@ def decode_request(body: bytes) -> Request:
     """Return the request in `body`; raises `InvalidRequest`."""
     try:
         request = _request_decoder.decode(body)
-        _check_nesting(request.tool_choice, request.text)
+        if isinstance(request.tool_choice, dict):
+            _check_nesting(request.tool_choice)
     except _WRONG as error:
         raise _invalid(error, "") from None
     try:
@@ -266,7 +267,9 @@ def decode_request(body: bytes) -> Request:
     except _WRONG as error:
         raise _invalid(error, "instructions") from None
     try:
-        msgspec.convert(request.text, _Text | None)
+        if request.text is not None:
+            _check_nesting(request.text)
+            msgspec.convert(request.text, _Text)
     except _WRONG as error:
         raise _invalid(error, "text") from None
     if not request.model:
@@ -325,9 +328,9 @@ def tools_of(offer: Offer) -> list[Tool]:
     return tools or []
 
 
-def _check_nesting(*parts: object) -> None:
-    """Raise `RecursionError` where Python could not follow what is to be made of these parts."""
-    nested: object = parts
+def _check_nesting(part: object) -> None:
+    """Raise `RecursionError` where Python could not follow what is to be made of this part."""
+    nested = part
     for _ in range(_ROOM):
         nested = [nested]
     msgspec.json.encode(nested)
