@@ -141,8 +141,12 @@ def events_counted(http: httpx.Client) -> int:
 
 def test_events_are_counted_however_they_are_cut(http: httpx.Client, backend: Backend) -> None:
     before = events_counted(http)
+    events = [b'data: {"sequence_number":%d}' % number for number in range(3)]
+    whole = b"\nid: 1\n\n".join(events) + b"\n\n"
 
-    read_step_by_step(http, backend, b"data: x", b"\n", b"\ndata: y\nid: 1", b"\n\nid: 2\n", b"\n")
+    read_step_by_step(
+        http, backend, whole[:20], whole[20:30], whole[30:60], whole[60:-1], whole[-1:]
+    )
 
     end = time.monotonic() + PATIENCE
     while events_counted(http) < before + 3 and time.monotonic() < end:
