@@ -24,7 +24,9 @@ _is_plain: Final = re.compile(_PLAIN).fullmatch
 _is_text: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL).fullmatch
 
 #: Where a chunk says something. A guess, which is proved before anything rests on it.
-_SAID: Final = re.compile(rb'"(?:reasoning|reasoning_content|content|arguments)": ?"(%b)"' % _PLAIN)
+_SAID: Final = re.compile(
+    rb'"(?:reasoning|reasoning_content|content|arguments)": ?"(?!")(%b)"' % _PLAIN
+)
 
 #: Says something in the place of what a chunk says.
 _PROBE: Final = b"codex-proxy"
@@ -87,8 +89,8 @@ def _says_one_thing(chunk: chat.Chunk) -> bool:
     """Tell whether what a chunk says is a part of one item, the same one each time it comes."""
     match chunk.choices:
         case [chat.Choice(delta=chat.Delta() as delta)]:
-            thought = delta.reasoning or delta.reasoning_content
-            said = (thought, delta.content, delta.refusal, *(delta.tool_calls or ()))
+            thoughts = delta.reasoning, delta.reasoning_content
+            said = (*thoughts, delta.content, delta.refusal, *(delta.tool_calls or ()))
             return sum(map(bool, said)) == 1
     return False
 

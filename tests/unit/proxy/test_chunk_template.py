@@ -47,11 +47,15 @@ def template(event: bytes) -> ChunkTemplate:
         thinks,
         lambda text: chunk({"reasoning_content": text}),
         lambda text: chunk({"content": text, "reasoning": None, "tool_calls": None}),
+        lambda text: chunk({"content": "", "reasoning": text}),
         lambda text: calls(fragment(0, arguments=text)),
         lambda text: calls(fragment(0, id="id0", name="content", arguments=text)),
         lambda text: b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text.encode(),
     ],
-    ids=["content", "reasoning", "reasoning_content", "nulls", "arguments", "call", "no spaces"],
+    ids=[
+        *("content", "reasoning", "reasoning_content", "nulls", "empty content"),
+        *("arguments", "call", "no spaces"),
+    ],
 )
 def test_a_chunk_with_other_words_is_not_decoded(say: Callable[[str], bytes]) -> None:
     words = ["b", "naïve", " \u2192 d"]
@@ -68,6 +72,9 @@ def test_a_chunk_with_other_words_is_not_decoded(say: Callable[[str], bytes]) ->
         chunk({}),
         says(""),
         chunk({"content": "a", "reasoning": "b"}),
+        chunk({"reasoning_content": "does not count", "reasoning": "a"}),
+        chunk({"content": "", "refusal": "a"}),
+        chunk({"content": "", "tool_calls": [fragment(0, arguments="")]}),
         calls(fragment(0, arguments="a"), fragment(0, id="id1", arguments="")),
         data({"choices": [{"delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}]}),
         data({"choices": [{"logprobs": {"content": "a"}, "delta": {"content": "b"}}]}),
