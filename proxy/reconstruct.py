@@ -384,7 +384,8 @@ class ResponseStream:
         framed = item.framed_deltas(texts, self.sequence_number)
         self._outgoing += framed
         self.sequence_number += len(framed)
-        self._spoken = item
+        if framed:
+            self._spoken = item
 
     def _take(self) -> bytes:
         outgoing = b"".join(self._outgoing)

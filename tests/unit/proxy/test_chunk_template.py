@@ -244,3 +244,17 @@ def test_a_stream_that_repeats_itself_is_passed_on_without_a_change() -> None:
     deltas = [event["delta"] for event in told if event["type"] == "response.output_text.delta"]
     assert deltas == [word for word in words if word]
     assert outline(told)[-4] == f"output_text.done 0 {''.join(words)}"
+
+
+def test_calls_that_come_whole_without_an_id_stay_apart() -> None:
+    commands = [f'{{"command":["{name}"]}}' for name in ("ls", "pwd", "id", "env")]
+
+    told = answer_of(
+        stream_of({"tools": TOOLS}),
+        b"".join(thinks(str(number)) for number in range(LONG)),
+        *(calls(fragment(name="local_shell", arguments=command)) for command in commands),
+        finishes("tool_calls"),
+    )
+
+    done = [event["item"] for event in told if event["type"] == "response.output_item.done"]
+    assert [item["action"]["command"] for item in done[1:]] == [["ls"], ["pwd"], ["id"], ["env"]]
