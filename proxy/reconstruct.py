@@ -50,7 +50,8 @@ _TERMINAL: Final = {
     "failed": events.ResponseFailed,
 }
 
-#: Events between one search for a template and the next: it costs as much as decoding ten chunks.
+#: Events between one search for a template and the next, twice as many each time that none of use
+#: was found: it costs as much as decoding ten chunks.
 _WORTH_IT: Final = 16
 
 #: How much of a provider's nonsense a message quotes, in bytes.
@@ -110,11 +111,11 @@ class ResponseStream:
         self._calls = Calls()
         self._added = 0
         self._done: dict[int, responses.OutputItem] = {}
-        #: Of chunks that need not be decoded, the item that they belong to, and how often such a
-        #: template was looked for.
+        #: Of chunks that need not be decoded, the item that they belong to, and the number of the
+        #: event from which on such a template is looked for.
         self._template: ChunkTemplate | None = None
         self._spoken: OpenItem | None = None
-        self._tried = 0
+        self._search_from = self._pause = _WORTH_IT
         #: How many events there were so far: the number of the next.
         self.sequence_number = 0
         self._outgoing: list[bytes] = []
@@ -157,12 +158,14 @@ class ResponseStream:
             if self._template is not None and (text := self._template.text(event)):
                 texts.append(text)
                 continue
-            self._pass_on(texts)
-            texts = []
+            if texts:
+                self._pass_on(texts)
+                texts = []
             self._look_at(event)
             if self._state is _State.CLOSED:
                 break
-        self._pass_on(texts)
+        if texts:
+            self._pass_on(texts)
         return self._take()
 
     def keep_alive(self) -> bytes:
@@ -180,9 +183,9 @@ class ResponseStream:
 
     def _pass_on(self, texts: list[bytes]) -> None:
         """Pass on what was not decoded."""
-        if texts:
-            assert self._spoken is not None
-            self._emit_deltas(self._spoken, texts)
+        assert self._spoken is not None
+        self._pause = _WORTH_IT
+        self._emit_deltas(self._spoken, texts)
 
     def _look_at(self, event: bytes) -> None:
         """Receive an event, and see whether others like it can be passed on."""
@@ -196,10 +199,11 @@ class ResponseStream:
             and self.sequence_number == number + 1
             and self._state is _State.STREAMING
             and self._think_tags is None
-            and (self._tried + 1) * _WORTH_IT <= number
+            and self._search_from <= number
         ):
-            self._tried += 1
             self._template = ChunkTemplate.of(event)
+            self._search_from = number + self._pause
+            self._pause *= 2
 
     def _receive_event(self, data: bytes) -> None:
         if data == chat.DONE:

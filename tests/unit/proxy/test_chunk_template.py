@@ -258,3 +258,29 @@ def test_calls_that_come_whole_without_an_id_stay_apart() -> None:
 
     done = [event["item"] for event in told if event["type"] == "response.output_item.done"]
     assert [item["action"]["command"] for item in done[1:]] == [["ls"], ["pwd"], ["id"], ["env"]]
+
+
+def test_where_no_chunk_is_like_the_one_before_a_template_is_hardly_ever_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[bytes] = []
+    of = ChunkTemplate.of
+
+    def look_at(data: bytes) -> ChunkTemplate | None:
+        looked_at.append(data)
+        return of(data)
+
+    monkeypatch.setattr(ChunkTemplate, "of", look_at)
+    number = 2000
+
+    answer_of(
+        stream_of({}),
+        *(chunk({"content": "a"}, usage=tokens(9, used)) for used in range(number)),
+        *(says("a") for _ in range(number)),
+        *(chunk({"reasoning": "a"}) for _ in range(number)),
+        finishes(),
+    )
+
+    kinds = [(b"usage" in data, b"reasoning" in data) for data in looked_at]
+    assert kinds.count((True, False)) < 10
+    assert kinds.count((False, False)) == kinds.count((False, True)) == 1
