@@ -34,6 +34,8 @@ __all__ = ["Journal", "JournalRefused", "Tape", "default_directory", "taped"]
 _WAITING: Final = 16 * 1024 * 1024
 #: Bytes of a stream that are collected before they are handed over.
 _AT_ONCE: Final = 64 * 1024
+#: Of these so many may be written at once on any system (POSIX).
+_PIECES: Final = 16
 #: Bytes of a log, after which it is put aside (one is kept), and of one stream.
 _LONGEST_LOG: Final = 8 * 1024 * 1024
 _LONGEST_TAPE: Final = 8 * 1024 * 1024
@@ -76,36 +78,32 @@ class Tape:
         self._pieces: list[bytes] = []
         self._collected = 0
         self._length = 0
-        #: The file's name and its descriptor; known to the writing thread once there is one.
+        #: The writing thread's: the file's name, its descriptor, and what may be half a key.
         self.name = ""
         self.file = -1
+        self.rest = b""
         #: True once a part was lost: what comes after it would be no stream any more.
         self.cut = False
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, *pieces: bytes) -> None:
         """Take some bytes of the answer."""
-        self._pieces.append(data)
-        self._collected += len(data)
+        self._pieces += pieces
+        self._collected += sum(map(len, pieces))
         if self._collected >= _AT_ONCE:
-            self._hand_over(len(self._journal.secret) - 1)
+            self._hand_over()
 
     def close(self) -> None:
         """Take the end of the answer."""
-        self._pieces = [_without_half(b"".join(self._pieces), self._journal.secret)]
-        self._hand_over(0)
+        self._hand_over()
         self._journal.put(0, lambda: self._journal.finish(self))
 
-    def _hand_over(self, kept: int) -> None:
-        """Hand over what there is, but for so many bytes, which may be half a key."""
-        data = hidden(b"".join(self._pieces), self._journal.secret)
-        whole = max(0, len(data) - max(0, kept))
-        self._pieces = [data[whole:]]
-        self._collected = len(data) - whole
-        data = data[:whole]
-        self._length += len(data)
+    def _hand_over(self) -> None:
+        pieces, size = self._pieces, self._collected
+        self._pieces, self._collected = [], 0
+        self._length += size
         if not self.cut:
             self.cut = self._length > _LONGEST_TAPE or not self._journal.put(
-                len(data), lambda: self._journal.append(self, data)
+                size, lambda: self._journal.append(self, pieces)
             )
 
 
@@ -228,11 +226,15 @@ class Journal:
                 os.unlink(temporary, dir_fd=self._directory)
             raise
 
-    def append(self, tape: Tape, data: bytes) -> None:
+    def append(self, tape: Tape, pieces: list[bytes]) -> None:
         """Write some of a stream, to a file that nobody else has."""
+        if self.secret:
+            data = hidden(tape.rest + b"".join(pieces), self.secret)
+            whole = max(0, len(data) + 1 - len(self.secret))
+            pieces, tape.rest = [data[:whole]], data[whole:]
         if tape.file < 0:
             self._begin(tape)
-        _write_all(tape.file, data)
+        _write_all(tape.file, pieces)
 
     def _begin(self, tape: Tape) -> None:
         """Open the file of a new stream, in the place of the oldest."""
@@ -260,7 +262,10 @@ class Journal:
         """Make a stream that is over the latest one."""
         if tape.file < 0:
             return
-        os.close(tape.file)
+        try:
+            _write_all(tape.file, [_without_half(tape.rest, self.secret)])
+        finally:
+            os.close(tape.file)
         temporary = f".latest.{os.getpid()}"
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=self._tapes)
@@ -348,11 +353,14 @@ def _open(name: str, directory: int, flags: int) -> int:
 def _write(name: str, directory: int, flags: int, data: bytes) -> None:
     opened = _open(name, directory, flags)
     try:
-        _write_all(opened, data)
+        _write_all(opened, [data])
     finally:
         os.close(opened)
 
 
-def _write_all(opened: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(opened, data) :]
+def _write_all(opened: int, pieces: list[bytes]) -> None:
+    if not 1 <= len(pieces) <= _PIECES:
+        pieces = [b"".join(pieces)]
+    left = sum(map(len, pieces)) - os.writev(opened, pieces)
+    while left:
+        left -= os.write(opened, b"".join(pieces)[-left:])

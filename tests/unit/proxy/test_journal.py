@@ -432,6 +432,23 @@ def test_streams_are_bounded_in_number_and_length(
     assert all(130_000 < path.stat().st_size <= 200_000 for path in kept)
 
 
+@pytest.mark.parametrize("secret", ["", KEY])
+@pytest.mark.parametrize("pieces", [1, 16, 17, 3000])
+def test_a_stream_may_come_in_any_number_of_pieces(place: Path, pieces: int, secret: str) -> None:
+    """More of them than the system writes at once, too."""
+    journal = Journal(place, backend="cerebras", port=1, secret=secret)
+    data = bytes(range(256)) * 300
+
+    tape = Tape(journal)
+    for _ in range(2):
+        size = len(data) // pieces + 1
+        tape.receive(*(data[at : at + size] for at in range(0, len(data), size)))
+    tape.close()
+    journal.close()
+
+    assert (place / "cerebras_responses" / "latest_response.txt").read_bytes() == data * 2
+
+
 def test_more_streams_at_once_than_are_kept_are_no_fault_of_the_disk(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -522,6 +539,27 @@ def test_a_full_disk_is_said_once_and_breaks_nothing(
         f"codex-proxy: cannot write the logs in {place}: File too large; "
         "requests are answered all the same"
     )
+
+
+def test_a_disk_that_has_place_for_a_part_is_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pieces = [b"%d" % number * 50_000 for number in range(4)]
+    journal = Journal(place, backend="cerebras", port=1)
+    tape = Tape(journal)
+
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
+    try:
+        tape.receive(*pieces)
+        tape.close()
+        journal.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert "File too large" in capsys.readouterr().err
+    latest = place / "cerebras_responses" / "latest_response.txt"
+    assert latest.read_bytes() == b"".join(pieces)[:120_000]
 
 
 def test_a_full_device_is_survived(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
