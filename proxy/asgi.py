@@ -11,7 +11,17 @@ from proxy.content_encoding import LONGEST, TooLong
 from proxy.failures import STOPPED, http_error
 from proxy.record import Record
 
-__all__ = ["Application", "BrokenOff", "Client", "Headers", "Receive", "Scope", "Send", "hidden"]
+__all__ = [
+    "PIECES",
+    "Application",
+    "BrokenOff",
+    "Client",
+    "Headers",
+    "Receive",
+    "Scope",
+    "Send",
+    "hidden",
+]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,6 +30,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Names and values, in order; a name may come twice.
 Headers = Sequence[tuple[bytes, bytes]]
+
+#: What of a scope's extensions sends some of a body, where the server can: its pieces, as they are.
+PIECES: Final = "http.response.pieces"
 
 #: Seconds that a provider has, after the terminal event, to end its stream; then the connection
 #: can serve the next turn.
@@ -60,6 +73,7 @@ class Client:
         self._secret = secret.encode()
         self._receive = receive
         self._send = send
+        self._send_pieces = scope.get("extensions", {}).get(PIECES)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         #: As it came, with what is encoded in it.
@@ -185,6 +199,13 @@ class Client:
         """Send some of the body of an answer."""
         self._ended = not more
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def send_pieces(self, pieces: list[bytes]) -> None:
+        """Send some of the body of an answer, of which there is more; nothing is copied."""
+        if self._send_pieces is None:
+            await self.send(b"".join(pieces), more=True)
+        else:
+            await self._send_pieces(pieces)
 
     async def send_events(self, data: bytes, *, more: bool) -> None:
         """Send some of an event stream, with its head before the first; after its end, nothing.

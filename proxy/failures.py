@@ -17,7 +17,7 @@ import msgspec
 
 from proxy import chat
 
-__all__ = ["STOPPED", "Failure", "Fault", "http_error"]
+__all__ = ["STOPPED", "ConnectionFault", "Failure", "Fault", "http_error"]
 
 
 #: What is told to who waits for an answer when the proxy stops.
@@ -43,6 +43,15 @@ class Fault(Enum):
     SILENT = "The provider fell silent."
     COMPRESSED = "The provider compressed its stream ({detail}), which was not asked for."
     BROKEN = "The provider's answer broke off: {detail}."
+
+
+class ConnectionFault(Exception):
+    """The connection to the provider failed."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault.name}: {detail}")
+        self.fault = fault
+        self.detail = detail
 
 
 class _Row(NamedTuple):

@@ -10,7 +10,6 @@ and its answers pass as they are.
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -19,10 +18,9 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httptools
-from aiohappyeyeballs import start_connection
 
-from proxy.failures import Fault
-from proxy.sockets import notice_a_dead_path, quiet_for, verifying
+from proxy.failures import ConnectionFault, Fault
+from proxy.sockets import connected_to, is_silent, quiet_for, verifying
 
 __all__ = ["Answer", "ConnectionFault", "HttpClient"]
 
@@ -30,9 +28,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 #: Seconds that a host has to accept a connection, and to agree on TLS.
 _CONNECT: Final = 10
-
-#: Seconds after which the next of a host's addresses is tried as well (RFC 8305).
-_NEXT_ADDRESS: Final = 0.25
 
 #: Seconds that an idle connection is kept: a turn of Codex runs tools before the next begins.
 _KEPT: Final = 120
@@ -46,17 +41,14 @@ _LONGEST_HEAD: Final = 64 * 1024
 #: Heads that may announce an answer (1xx); each of them is a sign of life.
 _MOST_ANNOUNCED: Final = 32
 
+#: Bytes of a read, into one buffer for all connections, which the processor's cache keeps.
+_READ: Final = 64 * 1024
+
+#: Bytes of a piece of a body that are too many for a copy.
+_LARGE: Final = 8 * 1024
+
 #: Bytes of a body that wait for who reads it slowly.
 _LONGEST_QUEUE: Final = 256 * 1024
-
-
-class ConnectionFault(Exception):
-    """The connection to the provider failed."""
-
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(f"{fault.name}: {detail}")
-        self.fault = fault
-        self.detail = detail
 
 
 class Answer:
@@ -75,8 +67,13 @@ class Answer:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield what has come; where it breaks off, raise `ConnectionFault` after all of that."""
-        while data := await self._connection.read():
-            yield data
+        async for pieces in self.pieces():
+            yield b"".join(pieces)
+
+    async def pieces(self) -> AsyncIterator[list[bytes]]:
+        """Yield the same without putting together what is large."""
+        while pieces := await self._connection.read():
+            yield pieces
 
     async def parts(self, size: int) -> AsyncIterator[bytes]:
         """Yield it in parts of at most `size` bytes, between which others have their turn."""
@@ -100,6 +97,7 @@ class HttpClient:
         self._patience = patience
         #: The one that was used last is used next: the others grow old.
         self._idle: dict[_Connection, None] = {}
+        self._buffer = memoryview(bytearray(_READ))
 
     @asynccontextmanager
     async def request(
@@ -155,19 +153,14 @@ class HttpClient:
         except ssl.SSLError as error:
             raise ConnectionFault(Fault.TLS, str(error)) from error
         except OSError as error:
-            where = f"{self._host}:{self._port}"
-            raise ConnectionFault(
-                Fault.REFUSED, f"Cannot connect to host {where}: {error.strerror or error}"
-            ) from error
+            why = f"Cannot connect to host {self._host}:{self._port}: {error.strerror or error}"
+            raise ConnectionFault(Fault.REFUSED, why) from error
 
     async def _connect(self) -> _Connection:
-        loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+        connected = await connected_to(self._host, self._port)
         try:
-            notice_a_dead_path(connected)
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._patience, self._idle),
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(self._patience, self._idle, self._buffer),
                 sock=connected,
                 ssl=self._tls,
                 server_hostname=self._host if self._tls is not None else None,
@@ -178,13 +171,16 @@ class HttpClient:
         return connection
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection, for one request at a time; httptools calls its `on_...`."""
 
-    def __init__(self, patience: float | None, idle: dict[_Connection, None]) -> None:
+    def __init__(
+        self, patience: float | None, idle: dict[_Connection, None], buffer: memoryview
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._idle = idle
+        self._buffer = buffer
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -230,32 +226,24 @@ class _Connection(asyncio.Protocol):
             await self._news()
         return answer
 
-    async def read(self) -> bytes:
-        """Return what has come of the body since, empty at its end."""
+    async def read(self) -> list[bytes]:
+        """Return the pieces of the body that have come, small ones as one; none at its end."""
         while not self._pieces:
             if self._is_complete:
-                return b""
+                return []
             self._read_on()
             await self._news()
-        data = b"".join(self._pieces)
+        pieces = self._pieces.copy()
+        if self._queued < len(pieces) * _LARGE:
+            pieces = [b"".join(pieces)]
         self._pieces.clear()
         self._queued = 0
-        return data
+        return pieces
 
     def is_open(self) -> bool:
-        """Tell whether there is still somebody at the other end, who says nothing unasked.
-
-        And who reads what was sent: the next request would wait behind what is left of the last.
-        All this is asked of the system, as what it has may not have come here yet, and as under
-        TLS a transport does not tell what it still has to send.
-        """
-        if self._transport is None or self._transport.is_closing():
-            return False
-        poll = select.poll()
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        poll.register(descriptor, select.POLLIN | select.POLLOUT)
-        is_sent = self._transport.get_write_buffer_size() == 0
-        return is_sent and poll.poll(0) == [(descriptor, select.POLLOUT)]
+        """Tell whether there is still somebody at the other end, who says nothing unasked."""
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and is_silent(transport)
 
     def is_free(self) -> bool:
         """Tell whether the answer is complete, and another request may follow."""
@@ -293,18 +281,21 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._parser is None or self._is_complete:
             self.close()  # nobody asked for that
             return
         self._heard = self._loop.time()
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._buffer[:nbytes])
         except httptools.HttpParserUpgrade:
             self._is_kept = False
         except httptools.HttpParserError:
             self._fail(Fault.BROKEN, "what came is no HTTP")
-        self._queued += len(data)
+        self._queued += nbytes
         if self._queued > _LONGEST_QUEUE and self._is_reading and self._transport is not None:
             if self._pieces:
                 self._is_reading = False

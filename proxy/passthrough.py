@@ -129,9 +129,10 @@ async def _pass_back(
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
     dropped = _NOT_OF_NO_BODY if answer.status in (204, 304) else frozenset[bytes]()
     await client.start(answer.status, _end_to_end(answer.headers, dropped))
-    async for data in answer:
+    async for pieces in answer.pieces():
         if tape is not None:
-            tape.receive(data)
-        overheard.receive(data)
-        await client.send(data, more=True)
+            tape.receive(*pieces)
+        for data in pieces:
+            overheard.receive(data)
+        await client.send_pieces(pieces)
     await client.send(b"", more=False)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from proxy.asgi import PIECES
 from proxy.failures import http_error
 
 __all__ = ["Protocol"]
@@ -96,6 +102,7 @@ class Protocol(HttpToolsProtocol):
         self._came = 0
         self._stop_waiting()
         super().on_headers_complete()
+        self.scope["extensions"] = {PIECES: partial(_send_pieces, self.cycle)}  # type: ignore[dict-item]
 
     def on_message_complete(self) -> None:
         if self._offers_an_upgrade():
@@ -160,3 +167,16 @@ class Protocol(HttpToolsProtocol):
                 + body
             )
         self.transport.close()
+
+
+async def _send_pieces(cycle: RequestResponseCycle, pieces: list[bytes]) -> None:
+    """Send some of a body, of which there is more; in chunks it goes out without another copy."""
+    if not cycle.chunked_encoding:
+        body = b"".join(pieces)
+        await cycle.send({"type": "http.response.body", "body": body, "more_body": True})
+        return
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if not cycle.disconnected:
+        size = sum(map(len, pieces))
+        cycle.transport.writelines([b"%x\r\n" % size, *pieces, b"\r\n"])

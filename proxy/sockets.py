@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import select
 import socket
 import ssl
 import sys
 from typing import Final
 
 import certifi
+from aiohappyeyeballs import start_connection
 
-__all__ = ["notice_a_dead_path", "quiet_for", "verifying"]
+__all__ = ["connected_to", "is_silent", "quiet_for", "verifying"]
+
+#: Seconds after which the next of a host's addresses is tried as well (RFC 8305).
+_NEXT_ADDRESS: Final = 0.25
 
 #: When a path counts as dead: after 20 s in which nothing at its other end acknowledges. Options of
 #: a socket, where the system has them.
@@ -27,7 +32,35 @@ _DEAD: Final = (
 _LAST_DATA_SENT: Final = slice(44, 48)
 
 
-def notice_a_dead_path(connected: socket.socket) -> None:
+async def connected_to(host: str, port: int) -> socket.socket:
+    """Return a connection to the first of a host's addresses that accepts one."""
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+    try:
+        _notice_a_dead_path(connected)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def is_silent(transport: asyncio.Transport) -> bool:
+    """Tell whether all is sent, and the other end has said nothing since, nor that it ends.
+
+    What is left would be in the way of what is sent now. All this is asked of the system, as what
+    it has may not have come here yet, and as under TLS a transport does not tell what it still has
+    to send.
+    """
+    if transport.get_write_buffer_size():
+        return False
+    poll = select.poll()
+    descriptor = transport.get_extra_info("socket").fileno()
+    poll.register(descriptor, select.POLLIN | select.POLLOUT)
+    return poll.poll(0) == [(descriptor, select.POLLOUT)]
+
+
+def _notice_a_dead_path(connected: socket.socket) -> None:
     """Let the system end a connection that leads nowhere, which else is but a silent provider."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _DEAD:

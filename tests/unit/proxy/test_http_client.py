@@ -372,6 +372,59 @@ def test_a_body_is_not_collected_for_who_reads_slowly() -> None:
     asyncio.run(run())
 
 
+def test_what_is_large_comes_in_pieces_and_what_is_small_in_one() -> None:
+    large = [bytes([number]) * 30_000 for number in range(4)]
+    small = [b"%d;" % number for number in range(1000)]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for chunks in (large, small):
+            writer.write(b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks))
+            await asyncio.sleep(0.2)  # until the client has looked
+        writer.write(b"0\r\n\r\n")
+        await reader.read()
+
+    async def run() -> None:
+        async with provider(serve) as client, client.request("GET", "/", []) as answer:
+            reads = []
+            async for pieces in answer.pieces():
+                reads.append(pieces)
+                await asyncio.sleep(0.1)  # until all is here that was sent together
+        assert reads[-1] == [b"".join(small)]
+        assert max(map(len, reads)) > 1
+        assert b"".join(map(b"".join, reads[:-1])) == b"".join(large)
+
+    asyncio.run(run())
+
+
+def test_answers_that_come_at_a_time_are_not_mixed() -> None:
+    """All are read into one buffer."""
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        data = b"%d" % asked * 10_000
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(100):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        async with provider(serve) as client:
+            bodies = await asyncio.gather(*(body_of(client) for _ in range(5)))
+        assert sorted(bodies) == [b"%d" % number * 1_000_000 for number in range(1, 6)]
+
+    async def body_of(client: HttpClient) -> bytes:
+        async with client.request("GET", "/", []) as answer:
+            return b"".join([data async for data in answer])
+
+    asyncio.run(run())
+
+
 def test_who_has_much_to_read_lets_others_have_their_turn() -> None:
     body = bytes(range(256)) * 800
     turns = 0

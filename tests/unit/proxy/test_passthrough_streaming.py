@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import random
@@ -13,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -306,6 +308,36 @@ def test_what_a_slow_client_has_not_read_yet_outlasts_the_break() -> None:
         asyncio.run(asyncio.wait_for(fetch(server.url), PATIENCE))
 
     assert received == b"".join(pieces)
+
+
+def test_for_a_client_that_does_not_read_little_is_kept() -> None:
+    sent = 0
+    full = threading.Event()
+
+    def send(listener: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.settimeout(1.0)
+            with contextlib.suppress(TimeoutError):
+                while sent < 200_000_000:
+                    sent += connection.send(bytes(100_000))
+            full.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sending = threading.Thread(target=send, args=(listener,))
+        sending.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with OwnProxy(url, backend="chatgpt") as proxy:
+            parts = urlsplit(proxy.url)
+            with socket.create_connection((parts.hostname, parts.port), PATIENCE) as client:
+                client.sendall(b"GET /x HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                assert full.wait(PATIENCE)
+        sending.join(PATIENCE)
+
+    assert sent < 40_000_000  # all that the system keeps, on two connections
 
 
 # --- a client that leaves ------------------------------------------------------------------------
