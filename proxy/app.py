@@ -173,6 +173,8 @@ class App:
         try:
             return await self._answer(client, listener, stream, translation)
         except asyncio.CancelledError:
+            if client.ended:  # nothing but the provider's own end was waited for
+                return None
             if client.gone:
                 raise
             return Failure.of_stop()
@@ -233,11 +235,13 @@ def _cut(user_agent: str) -> Mapping[Cut, End]:
 
 
 def _take_down(record: Record, stream: ResponseStream, failure: Failure | None) -> None:
-    """Note how a response ended."""
+    """Note how a response ended: `failure` may have come when it was complete."""
     response = stream.response
     if failure is None and stream.failure is not None:
         record.faults.append("stream")
-    if (failure := failure or stream.failure) is not None:
+    if stream.closed:
+        failure = stream.failure
+    if failure is not None:
         record.outcome, record.code = "failed", failure.code
     else:
         record.outcome = response.status

@@ -95,7 +95,8 @@ class Client:
         self.last_sent = self._began = asyncio.get_running_loop().time()
         #: What is told of this request when it is over.
         self.record = Record(method=self.method, path=self.path)
-        self._ended = False
+        #: True once all of the answer was sent.
+        self.ended = False
         #: Events that were on their way when whoever sent them was cancelled.
         self._unsent = b""
 
@@ -181,7 +182,7 @@ class Client:
         """Return when the client has left, or a while after it got all of its answer."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if self._ended:
+        if self.ended:
             await asyncio.sleep(_DRAIN)
 
     def hide(self, data: bytes) -> bytes:
@@ -197,7 +198,7 @@ class Client:
 
     async def send(self, data: bytes, *, more: bool) -> None:
         """Send some of the body of an answer."""
-        self._ended = not more
+        self.ended = not more
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def send_pieces(self, pieces: list[bytes]) -> None:
@@ -212,7 +213,7 @@ class Client:
 
         What is cancelled while it waits for a client that reads slowly comes before what is next.
         """
-        if self._ended:
+        if self.ended:
             return
         if not self.started:
             await self._start(200, b"text/event-stream; charset=utf-8")
@@ -223,7 +224,7 @@ class Client:
             try:
                 await self.send(data, more=more)
             except asyncio.CancelledError:
-                self._unsent, self._ended = data, False
+                self._unsent, self.ended = data, False
                 raise
             self.busy = False
             self.last_sent = asyncio.get_running_loop().time()

@@ -24,8 +24,17 @@ from proxy import journal as journal_module
 from proxy.journal import Journal, JournalRefused, Tape, default_directory
 from proxy.record import Record
 from tests.unit.proxy.backend import BASE, Backend, answers
-from tests.unit.proxy.provider import KEY, PATIENCE, Provider, in_turn, reply, stream
-from tests.unit.proxy.streams import Json, final, finishes, read, says, tokens
+from tests.unit.proxy.provider import (
+    KEY,
+    PATIENCE,
+    Provider,
+    hold,
+    in_turn,
+    reply,
+    stream,
+    stream_and_break,
+)
+from tests.unit.proxy.streams import DONE, Json, final, finishes, read, says, tokens
 
 REQUEST: Json = {"model": "gpt-5-codex", "input": "Say hello.", "stream": True}
 PIECES = (says("Hello."), finishes("stop", tokens(9, 1)))
@@ -116,6 +125,29 @@ def test_what_goes_wrong_is_told(place: Path, upstream: Provider, provider_url: 
         (200, "failed", "server_error", ["stream"], 0),
         (403, "refused", None, None, 0),
         (415, "refused", None, None, 0),
+    ]
+
+
+def test_an_answer_that_is_there_whole_is_complete_whatever_comes_of_its_connection(
+    place: Path, upstream: Provider, provider_url: str
+) -> None:
+    left = threading.Event()
+    hello = says("Hello.")
+    upstream.answer = in_turn(
+        hold(left, *PIECES, DONE), stream_and_break(hello, finishes()), hold(left, *PIECES, DONE)
+    )
+
+    with logging_to(place, provider_url, PROXY_GRACE="0.1") as proxy:
+        answers = [ask(proxy.url)]
+        assert left.wait(PATIENCE)
+        answers += [ask(proxy.url), ask(proxy.url)]
+
+    assert [final(read(answer.content))["status"] for answer in answers] == ["completed"] * 3
+    told = [(line["outcome"], line.get("code"), line.get("faults")) for line in lines(place)]
+    assert told == [
+        ("completed", None, None),
+        ("completed", None, ["broken"]),
+        ("completed", None, None),
     ]
 
 
