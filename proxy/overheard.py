@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ _LONGEST: Final = 1024 * 1024
 
 #: Bytes that may come before the last event, until it is looked for.
 _ENOUGH: Final = 32 * 1024
+
+#: No backend counts further.
+_HIGHEST: Final = 2**53
 
 #: Characters of a word that the backend chose.
 _LONGEST_WORD: Final = 200
@@ -48,8 +51,8 @@ class _Request(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
 
 
 class _Error(msgspec.Struct):
@@ -69,7 +72,7 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str = ""
     #: Of all events of the backend, from 0 on; servers like it may have none.
-    sequence_number: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    sequence_number: Any = None
     response: _Response | None = None
     error: _Error | None = None
 
@@ -120,8 +123,8 @@ class Overheard:
         if lines:
             record.events = None
             event = msgspec.json.decode(b"\n".join(lines), type=_Event)
-            if event.sequence_number is not None:
-                record.events = event.sequence_number + 1
+            if (number := _count(event.sequence_number)) is not None:
+                record.events = number + 1
             if rest:  # it was not the last: the stream has broken off
                 return
             response = event.response or _Response(error=event.error)
@@ -131,10 +134,15 @@ class Overheard:
         record.id = response.id[:_LONGEST_WORD]
         record.used = response.model
         if response.usage is not None:
-            record.input_tokens = response.usage.input_tokens
-            record.output_tokens = response.usage.output_tokens
+            record.input_tokens = _count(response.usage.input_tokens)
+            record.output_tokens = _count(response.usage.output_tokens)
         if (error := response.error) is not None:
             record.code = (error.code or error.type or "")[:_LONGEST_WORD]
+
+
+def _count(value: object) -> int | None:
+    """Return a number of things; None for anything else, which no sum could be made of."""
+    return value if type(value) is int and 0 <= value <= _HIGHEST else None
 
 
 def _last(data: bytes) -> bytes:

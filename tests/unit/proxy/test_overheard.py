@@ -262,12 +262,18 @@ def test_of_a_long_stream_the_end_is_known(length: int, before: int) -> None:
         (CREATED + DELTA + b"data: [DONE]\n\n", None),
         (event("response.created", sequence_number=-1), None),
         (event("response.created", sequence_number="x"), None),
+        (event("response.created", sequence_number=True), None),
+        (event("response.created", sequence_number=10**30), None),
         (event("response.created", text="x" * 2_000_000, sequence_number=0), None),
         (event("response.created", text="x" * 2_000_000) + DELTA, 2),
     ],
 )
 def test_events_are_known_by_the_number_of_the_last(answer: bytes, events: int | None) -> None:
     assert overheard(answer).events == events
+
+
+#: What is told of an answer that is complete, and has no number of tokens.
+UNKNOWN = ("completed", "", None)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +292,11 @@ def test_events_are_known_by_the_number_of_the_last(answer: bytes, events: int |
         (b'{"detail":"Not Found"}', "", "", None),
         (CREATED, "", "", None),
         (COMPLETED + DELTA[:-1], "", "", None),
+        (event("response.completed", response=RESPONSE, sequence_number="2"), "completed", "", 9),
+        (event("response.completed", response=RESPONSE, sequence_number=-1), "completed", "", 9),
+        (event("response.completed", response={"usage": {"input_tokens": -1}}), *UNKNOWN),
+        (event("response.completed", response={"usage": {"input_tokens": "9"}}), *UNKNOWN),
+        (event("response.completed", response={"usage": {"input_tokens": 10**30}}), *UNKNOWN),
         (COMPLETED[:-9], "", "", None),
         (b"data: {no JSON\n\n", "", "", None),
         (b'data: {"type":"response.completed","response":[]}\n\n', "", "", None),
