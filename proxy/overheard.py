@@ -130,7 +130,10 @@ class Overheard:
             response = event.response or _Response(error=event.error)
             record.outcome = _ENDS.get(event.type, "")
         else:
+            if b"\n\n" in data:  # a comment, most likely: what was before it is forgotten
+                record.events = None
             response = msgspec.json.decode(data, type=_Response)
+            record.events = 0
         record.id = response.id[:_LONGEST_WORD]
         record.used = response.model
         if response.usage is not None:

@@ -256,7 +256,11 @@ def test_of_a_long_stream_the_end_is_known(length: int, before: int) -> None:
     [
         (b"", 0),
         (json.dumps(RESPONSE).encode(), 0),
-        (b"<p>\n\nNo\n\n</p>\n", 0),
+        (json.dumps(RESPONSE, indent=1).replace("\n", "\n\n").encode(), 0),
+        (b"<p>No</p>\n", 0),
+        (b"<p>\n\nNo\n\n</p>\n", None),
+        (CREATED + DELTA + b": still here\n\n", None),
+        (CREATED + DELTA + b"\n\n", None),
         (CREATED[:-1], 0),
         (CREATED + DELTA[:-1], 1),
         (CREATED + DELTA + b"data: [DONE]\n\n", None),
