@@ -26,6 +26,9 @@ _LONGEST: Final = 1024 * 1024
 #: Bytes that may come before the last event, until it is looked for.
 _ENOUGH: Final = 32 * 1024
 
+#: Bytes that a piece takes beside what is in it.
+_PIECE: Final = 64
+
 #: No backend counts further.
 _HIGHEST: Final = 2**53
 
@@ -84,6 +87,7 @@ class Overheard:
         self._record = record
         #: The last whole event and what has come since; before them what nobody has looked at yet.
         self._pieces: list[bytes] = []
+        #: Bytes that they take.
         self._length = 0
         #: Bytes at which the last event is looked for.
         self._enough = _ENOUGH
@@ -91,7 +95,7 @@ class Overheard:
     def receive(self, data: bytes) -> None:
         """Take some of the answer's body."""
         self._pieces.append(data)
-        self._length += len(data)
+        self._length += len(data) + _PIECE
         if self._length >= self._enough:
             self._forget()
 
