@@ -49,7 +49,11 @@ _SHORTEST_HALF: Final = 8
 _LONGEST_NAME: Final = 200
 #: Seconds after which is written what came while nothing was: first the client gets its answer, for
 #: which this thread and the one that serves would wait for each other at every call of the system.
-_PAUSE: Final = 0.01
+_PAUSE: Final = 0.05
+#: Bytes for which it does not pause once an answer is over, and in no case: its client has all of
+#: it, or there is soon no more room.
+_MUCH: Final = 1024 * 1024
+_TOO_MUCH: Final = _WAITING // 2
 #: Seconds that the last lines have to get to the disk.
 _PATIENCE: Final = 2.0
 
@@ -95,7 +99,7 @@ class Tape:
     def close(self) -> None:
         """Take the end of the answer."""
         self._hand_over()
-        self._journal.put(0, lambda: self._journal.finish(self))
+        self._journal.end(self)
 
     def _hand_over(self) -> None:
         pieces, size = self._pieces, self._collected
@@ -123,6 +127,7 @@ class Journal:
             os.close(self._directory)
             raise _refused(directory, error) from None
         self._queue = queue.SimpleQueue[tuple[int, Callable[[], None]] | None]()
+        self._hurry = threading.Event()
         # Each has one writer, so that their difference needs no lock.
         self._put = 0
         self._done = 0
@@ -140,7 +145,15 @@ class Journal:
             return False
         self._put += size + 1
         self._queue.put((size + 1, write))
+        if self._put - self._done > _TOO_MUCH:
+            self._hurry.set()
         return True
+
+    def end(self, tape: Tape) -> None:
+        """Make a stream that is over the latest one."""
+        self.put(0, lambda: self._finish(tape))
+        if self._put - self._done > _MUCH:
+            self._hurry.set()
 
     def write(self, record: Record) -> None:
         """Log one request."""
@@ -154,6 +167,7 @@ class Journal:
     def close(self) -> None:
         """Write what is waiting, as far as that does not take long."""
         self._queue.put(None)
+        self._hurry.set()
         self._thread.join(_PATIENCE)
         if not self._thread.is_alive():
             os.close(self._tapes)
@@ -182,7 +196,8 @@ class Journal:
         if not self._queue.empty():
             return self._queue.get()
         work = self._queue.get()
-        time.sleep(_PAUSE)
+        self._hurry.wait(_PAUSE)
+        self._hurry.clear()
         return work
 
     def _write_line(self, record: Record) -> None:
@@ -258,20 +273,27 @@ class Journal:
         self._numbers = sorted(int(match[1]) for match in map(_NUMBERED.fullmatch, names) if match)
         self._listed_at = time.monotonic()
 
-    def finish(self, tape: Tape) -> None:
-        """Make a stream that is over the latest one."""
+    def _finish(self, tape: Tape) -> None:
         if tape.file < 0:
             return
         try:
             _write_all(tape.file, [_without_half(tape.rest, self.secret)])
         finally:
             os.close(tape.file)
+        with suppress(FileNotFoundError):  # later ones have taken its place while it went on
+            os.stat(tape.name, dir_fd=self._tapes)
+            self._point_at(tape.name)
+
+    def _point_at(self, name: str) -> None:
+        """Let the latest stream be this one; by a second name of the file, it would cost its time.
+
+        Where a file of data takes the place of another, ext4 sends all of that to the disk at once.
+        """
         temporary = f".latest.{os.getpid()}"
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=self._tapes)
-        with suppress(FileNotFoundError):  # later ones have taken its place while it went on
-            os.link(tape.name, temporary, src_dir_fd=self._tapes, dst_dir_fd=self._tapes)
-            self._rename(temporary, "latest_response.txt", self._tapes)
+        os.symlink(name, temporary, dir_fd=self._tapes)
+        self._rename(temporary, "latest_response.txt", self._tapes)
 
     def _rename(self, old: str, new: str, directory: int) -> None:
         os.replace(old, new, src_dir_fd=directory, dst_dir_fd=directory)
