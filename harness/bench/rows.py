@@ -30,6 +30,7 @@ _BULK: Final = 20_000
 #: One stream after the other, until there were so many, or so many seconds have passed.
 _MANY: Final = 20
 _MANY_SHORT: Final = 100
+_FEW: Final = 3
 _LONG: Final = 1.0
 
 #: Seconds that all idle streams together may take to begin.
@@ -82,13 +83,17 @@ async def _first(subject: Running, kind: str) -> Measured:
 async def _paced(subject: Running, kind: str) -> Measured:
     """How long each delta is under way, from the provider to the client."""
     plan = Plan(kind, _PACE, _PACE)
-    answer = await _ask(subject, plan)
-    latencies = answer.latencies()
-    if len(latencies) < 2:
-        return Measured({}, _fault([answer], plan))
-    hundredths = statistics.quantiles(latencies, n=100)
-    figures = {"latency p50": hundredths[49], "latency p99": hundredths[98]}
-    return Measured(figures, _fault([answer], plan))
+    answers = [await _ask(subject, plan) for _ in range(_FEW)]
+    latencies = [each for answer in answers if len(each := answer.latencies()) > 1]
+    if not latencies:
+        return Measured({}, _fault(answers, plan))
+    hundredths = [statistics.quantiles(each, n=100) for each in latencies]
+    # A machine that is itself away for some milliseconds spoils one stream, and not three.
+    figures = {
+        "latency p50": statistics.median(each[49] for each in hundredths),
+        "latency p99": statistics.median(each[98] for each in hundredths),
+    }
+    return Measured(figures, _fault(answers, plan))
 
 
 async def life(subject: Running, kind: str) -> Measured:
