@@ -37,7 +37,7 @@ _EVENTS_EACH: Final = 200
 _HISTORY: Final = {200_000: 40, 500_000: 20, 1_000_000: 15, 2_500_000: 10, 5_000_000: 8}
 
 #: Seconds that the proxy has to write its log of what was answered.
-_AFTERWARDS: Final = 0.03
+_AFTERWARDS: Final = 0.1
 
 
 class Curve(msgspec.Struct):
