@@ -31,7 +31,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Names and values, in order; a name may come twice.
 Headers = Sequence[tuple[bytes, bytes]]
 
-#: What of a scope's extensions sends some of a body, where the server can: its pieces, as they are.
+#: The scope's extension whose `send` takes some of a body, in the pieces that it has.
 PIECES: Final = "http.response.pieces"
 
 #: Seconds that a provider has, after the terminal event, to end its stream; then the connection
@@ -73,7 +73,7 @@ class Client:
         self._secret = secret.encode()
         self._receive = receive
         self._send = send
-        self._send_pieces = scope.get("extensions", {}).get(PIECES)
+        self._send_pieces = scope.get("extensions", {}).get(PIECES, {}).get("send")
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         #: As it came, with what is encoded in it.

@@ -102,7 +102,7 @@ class Protocol(HttpToolsProtocol):
         self._came = 0
         self._stop_waiting()
         super().on_headers_complete()
-        self.scope["extensions"] = {PIECES: partial(_send_pieces, self.cycle)}  # type: ignore[dict-item]
+        self.scope["extensions"] = {PIECES: {"send": partial(_send_pieces, self.cycle)}}
 
     def on_message_complete(self) -> None:
         if self._offers_an_upgrade():

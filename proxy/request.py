@@ -146,20 +146,24 @@ InputItem = (
     | CompactionTrigger
 )
 
+_KINDS: Final[dict[str, type[InputItem]]] = {
+    "message": Message,
+    "reasoning": Reasoning,
+    "function_call": FunctionCall,
+    "custom_tool_call": CustomToolCall,
+    "local_shell_call": LocalShellCall,
+    "function_call_output": ToolOutput,
+    "custom_tool_call_output": ToolOutput,
+    "local_shell_call_output": ToolOutput,
+    "agent_message": AgentMessage,
+    "additional_tools": AdditionalTools,
+    "compaction": Compaction,
+    "compaction_summary": Compaction,
+    "compaction_trigger": CompactionTrigger,
+}
+
 _DECODERS: Final[dict[str, Callable[[msgspec.Raw], InputItem]]] = {
-    "message": msgspec.json.Decoder(Message).decode,
-    "reasoning": msgspec.json.Decoder(Reasoning).decode,
-    "function_call": msgspec.json.Decoder(FunctionCall).decode,
-    "custom_tool_call": msgspec.json.Decoder(CustomToolCall).decode,
-    "local_shell_call": msgspec.json.Decoder(LocalShellCall).decode,
-    "function_call_output": msgspec.json.Decoder(ToolOutput).decode,
-    "custom_tool_call_output": msgspec.json.Decoder(ToolOutput).decode,
-    "local_shell_call_output": msgspec.json.Decoder(ToolOutput).decode,
-    "agent_message": msgspec.json.Decoder(AgentMessage).decode,
-    "additional_tools": msgspec.json.Decoder(AdditionalTools).decode,
-    "compaction": msgspec.json.Decoder(Compaction).decode,
-    "compaction_summary": msgspec.json.Decoder(Compaction).decode,
-    "compaction_trigger": msgspec.json.Decoder(CompactionTrigger).decode,
+    name: msgspec.json.Decoder(kind).decode for name, kind in _KINDS.items()
 }
 
 

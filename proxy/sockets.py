@@ -39,7 +39,7 @@ async def connected_to(host: str, port: int) -> socket.socket:
     connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
     try:
         _notice_a_dead_path(connected)
-    except BaseException:
+    except OSError:  # the other end has left already
         connected.close()
         raise
     return connected
