@@ -492,7 +492,7 @@ def test_the_head_of_an_answer_comes_back_alone(http: httpx.Client, backend: Bac
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_an_answer_without_a_body_has_none_and_the_connection_goes_on(status: bytes) -> None:
-    wire = b"HTTP/1.1 " + status + b"\r\netag: x\r\ncontent-length: 7\r\n\r\n"
+    wire = b"HTTP/1.1 %b\r\netag: x\r\ncontent-length: 7\r\nconnection: close\r\n\r\n" % status
     with (
         bare_provider(wire) as (url, _),
         passing_to(url) as proxy,
