@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import msgspec
-
 from proxy import chat
 
 __all__ = ["ChunkTemplate"]
@@ -28,8 +26,8 @@ _SAID: Final = re.compile(
     rb'"(?:reasoning|reasoning_content|content|arguments)": ?"(?!")(%b)"' % _PLAIN
 )
 
-#: Says something in the place of what a chunk says.
-_PROBE: Final = b"codex-proxy"
+#: What is put there for that; no chunk can say both of it by itself.
+_PROBES: Final = (b"codex", b"proxy")
 
 
 class ChunkTemplate:
@@ -50,18 +48,9 @@ class ChunkTemplate:
         if said is None:
             return None
         before, after = data[: said.start(1)], data[said.end(1) :]
-        try:
-            chunk, other = map(chat.decode_chunk, (data, before + _PROBE + after))
-        except chat.NOT_JSON:
-            return None
-        # With other words in that place it must be the same chunk with these words: then the place
-        # is the inside of a string, that of the one value which counts.
-        probed = msgspec.json.encode(other)
-        is_proved = (
-            _says_one_thing(chunk)
-            and probed.count(_PROBE) == 1
-            and probed.replace(_PROBE, said[1]) == msgspec.json.encode(chunk)
-        )
+        # Whatever stands in that place is all that is said: then it is the inside of a string, that
+        # of the one value which counts.
+        is_proved = all(_what_says(before + probe + after) == [probe.decode()] for probe in _PROBES)
         return cls(before, after) if is_proved else None
 
     def fits(self, data: bytes) -> bool:
@@ -85,14 +74,19 @@ class ChunkTemplate:
         return b""
 
 
-def _says_one_thing(chunk: chat.Chunk) -> bool:
-    """Tell whether what a chunk says is a part of one item, the same one each time it comes."""
+def _what_says(data: bytes) -> list[str | None]:
+    """Return all that a chunk says, and of its calls also those that bring no arguments."""
+    try:
+        chunk = chat.decode_chunk(data)
+    except chat.NOT_JSON:
+        return []
     match chunk.choices:
         case [chat.Choice(delta=chat.Delta() as delta)]:
-            thoughts = delta.reasoning, delta.reasoning_content
-            said = (*thoughts, delta.content, delta.refusal, *(delta.tool_calls or ()))
-            return sum(map(bool, said)) == 1
-    return False
+            texts = delta.reasoning, delta.reasoning_content, delta.content, delta.refusal
+            calls = delta.tool_calls or ()
+            arguments = (call.function.arguments if call.function else None for call in calls)
+            return [*filter(None, texts), *arguments]
+    return []
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -74,12 +74,15 @@ def test_a_chunk_with_other_words_is_not_decoded(say: Callable[[str], bytes]) ->
         chunk({"content": "a", "reasoning": "b"}),
         chunk({"reasoning_content": "does not count", "reasoning": "a"}),
         chunk({"content": "", "refusal": "a"}),
+        chunk({"content": "a", "refusal": "b"}),
         chunk({"content": "", "tool_calls": [fragment(0, arguments="")]}),
         calls(fragment(0, arguments="a"), fragment(0, id="id1", arguments="")),
         data({"choices": [{"delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}]}),
         data({"choices": [{"logprobs": {"content": "a"}, "delta": {"content": "b"}}]}),
         data({"error": {"content": "a"}}),
         b'{"choices":[{"delta":{"content":"first","content":"counts"}}]}',
+        b'{"choices":[{"delta":{"content":"first","content":"codex"}}]}',
+        b'{"choices":[{"delta":{"content":"first","content":"proxy"}}]}',
         b'{"choices":[{"delta":{"content":"a"}}]',
         b'{"choices":[{"delta":{"role":"x"content":"a"}}]}',
         b"[DONE]",
@@ -220,20 +223,44 @@ def test_a_stream_is_the_same_whether_its_chunks_are_decoded_or_not(
         *(OPENERS if not calls_first else ()),
         finishes("tool_calls"),
     ]
-    # No two have the same bytes around their text, so all of them are decoded.
-    apart = [
+
+    assert told_of(events, at_once, think_tags) == told_of(apart(events), at_once, think_tags)
+
+
+def told_of(events: list[bytes], at_once: int, think_tags: bool) -> bytes:
+    """Return what is told of events that arrive so many at once."""
+    return replay_of(
+        stream_of({"tools": TOOLS}, think_tags=think_tags),
+        *(b"".join(events[at : at + at_once]) for at in range(0, len(events), at_once)),
+    )
+
+
+def apart(events: list[bytes]) -> list[bytes]:
+    """Return events of which no two have the same bytes around their text: all are decoded."""
+    return [
         event.replace(b"{", b'{"number": %d, ' % number, 1) for number, event in enumerate(events)
     ]
 
-    replays = [
-        replay_of(
-            stream_of({"tools": TOOLS}, think_tags=think_tags),
-            *(b"".join(each[at : at + at_once]) for at in range(0, len(each), at_once)),
-        )
-        for each in (events, apart)
-    ]
 
-    assert replays[0] == replays[1]
+@pytest.mark.parametrize(
+    "run",
+    [
+        [calls(fragment(name="run", arguments=text)) for text in ("{}", "[]", "[1]", "[2]")],
+        [
+            chunk({"tool_calls": [fragment(0, arguments=text)]}, finish_reason="tool_calls")
+            for text in ("{", "}", "not", "more")
+        ],
+        [says(text) for text in ("<think>", "a", "b", "c", "</think>", "d", "e")],
+    ],
+    ids=["each a call", "each the last", "one ends the thoughts"],
+)
+@pytest.mark.parametrize("think_tags", [False, True])
+def test_chunks_that_differ_in_their_text_alone_may_not_mean_the_same(
+    run: list[bytes], think_tags: bool
+) -> None:
+    events = [*(thinks(str(number)) for number in range(LONG)), OPENERS[0], *run, finishes("stop")]
+
+    assert told_of(events, 1, think_tags) == told_of(apart(events), 1, think_tags)
 
 
 def test_a_stream_that_repeats_itself_is_passed_on_without_a_change() -> None:
