@@ -204,7 +204,7 @@ def test_a_request_goes_out_as_it_came_and_nothing_is_added() -> None:
         b"x-empty: \r\n"
     )
     with (
-        bare_provider(b"HTTP/1.1 204 No Content\r\n\r\n") as (url, asked),
+        bare_provider(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n") as (url, asked),
         passing_to(url) as proxy,
     ):
         exchange(proxy, b"GET /v1/models HTTP/1.1\r\nconnection: close\r\n" + lines + b"\r\n")
