@@ -136,6 +136,7 @@ class App:
                     failure = await self._outcome(client, client, stream, translation)
                 finally:
                     ticking.cancel()
+                    await asyncio.wait([ticking])  # what it could not send comes before the end
                 await _end_stream(client, stream, failure)
             finally:
                 record.events = stream.sequence_number
@@ -290,9 +291,10 @@ async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) ->
         elif client.busy:  # it has something to read
             await asyncio.sleep(seconds)
         else:
+            # It has its number, and so its place: nobody else has a turn before it is sent, or
+            # waits for the client.
             events = stream.keep_alive() if client.started else stream.start()
-            # It has its number: also where there is no more need of it, it is sent.
-            await asyncio.shield(client.send_events(events, more=True))
+            await client.send_events(events, more=True)
 
 
 async def _end_stream(client: Client, stream: ResponseStream, failure: Failure | None) -> None:

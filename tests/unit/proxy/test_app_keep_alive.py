@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -98,6 +99,23 @@ def test_a_provider_that_never_answers_fails_the_response(
         "message": "The provider fell silent.",
     }
     assert len(upstream.seen) == 1
+
+
+def test_a_keep_alive_at_the_very_end_keeps_its_place(
+    provider_url: str, upstream: Provider
+) -> None:
+    """Both are due in the same turn of the event loop."""
+    upstream.answer = hold(threading.Event())
+    settings = Settings(api_key="k", base_url=provider_url, keep_alive=0.1, timeout=0.1)
+
+    with serving(settings) as client, ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(client.post, "/v1/responses", json=REQUEST) for _ in range(100)]
+        outlines = {tuple(outline(read(each.result().content))) for each in answers}
+
+    assert outlines <= {
+        ("created", "in_progress", "failed"),
+        ("created", "in_progress", "in_progress", "failed"),
+    }
 
 
 # --- in its stream -------------------------------------------------------------------------------
