@@ -261,7 +261,7 @@ async def _carry(
     deadline: float | None = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(None) as patience:
-            async for data in answer.parts(_AT_ONCE):
+            while data := await answer.read(_AT_ONCE):
                 if tape is not None:
                     tape.receive(data)
                 if deadline is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -59,29 +59,29 @@ class Answer:
         self.status = 0
         #: As they came, in order.
         self.headers: list[tuple[bytes, bytes]] = []
+        #: What has come and was not read.
+        self._rest = b""
 
     @property
     def fields(self) -> dict[str, str]:
         """The headers by their names in lower case; of those that come twice the last."""
         return {name.lower().decode(): value.decode("latin-1") for name, value in self.headers}
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield what has come; where it breaks off, raise `ConnectionFault` after all of that."""
-        async for pieces in self.pieces():
-            yield b"".join(pieces)
+    async def read(self, most: int) -> bytes:
+        """Return what has come, at most so many bytes of it; none at its end.
 
-    async def pieces(self) -> AsyncIterator[list[bytes]]:
-        """Yield the same without putting together what is large."""
-        while pieces := await self._connection.read():
-            yield pieces
+        Where there is more, others have their turn before it. Where it breaks off, raises
+        `ConnectionFault` after all of that.
+        """
+        if self._rest:
+            await asyncio.sleep(0)
+        data = self._rest or b"".join(await self._connection.read())
+        self._rest = data[most:]
+        return data[:most]
 
-    async def parts(self, size: int) -> AsyncIterator[bytes]:
-        """Yield it in parts of at most `size` bytes, between which others have their turn."""
-        async for data in self:
-            for start in range(0, len(data), size):
-                yield data[start : start + size]
-                if len(data) > size:  # else there is no more until they had it
-                    await asyncio.sleep(0)
+    def read_pieces(self) -> Awaitable[list[bytes]]:
+        """Return all that has come, without putting together what is large; none at its end."""
+        return self._connection.read()
 
 
 class HttpClient:
@@ -265,12 +265,12 @@ class _Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _news(self) -> None:
-        """Wait until something has happened; raises `ConnectionFault` if that was the last."""
+    def _news(self) -> Awaitable[None]:
+        """Return what waits until something has happened; raises where that was the last."""
         if self._fault is not None:
             raise ConnectionFault(*self._fault)
         self._waiter = self._loop.create_future()
-        await self._waiter
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -89,10 +89,10 @@ class Tape:
         #: True once a part was lost: what comes after it would be no stream any more.
         self.cut = False
 
-    def receive(self, *pieces: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Take some bytes of the answer."""
-        self._pieces += pieces
-        self._collected += sum(map(len, pieces))
+        self._pieces.append(data)
+        self._collected += len(data)
         if self._collected >= _AT_ONCE:
             self._hand_over()
 

@@ -129,10 +129,10 @@ async def _pass_back(
         raise ConnectionFault(Fault.BROKEN, f"{answer.status} is no status of HTTP")
     dropped = _NOT_OF_NO_BODY if answer.status in (204, 304) else frozenset[bytes]()
     await client.start(answer.status, _end_to_end(answer.headers, dropped))
-    async for pieces in answer.pieces():
-        if tape is not None:
-            tape.receive(*pieces)
+    while pieces := await answer.read_pieces():
         for data in pieces:
+            if tape is not None:
+                tape.receive(data)
             overheard.receive(data)
         await client.send_pieces(pieces)
     await client.send(b"", more=False)

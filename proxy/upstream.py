@@ -48,8 +48,6 @@ async def read_error(answer: Answer) -> bytes:
     body = bytearray()
     with contextlib.suppress(TimeoutError, ConnectionFault):
         async with asyncio.timeout(_ERROR_PATIENCE):
-            async for data in answer:
+            while (left := _LONGEST_ERROR - len(body)) and (data := await answer.read(left)):
                 body += data
-                if len(body) >= _LONGEST_ERROR:
-                    break
     return bytes(body)

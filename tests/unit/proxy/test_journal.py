@@ -475,7 +475,8 @@ def test_a_stream_may_come_in_any_number_of_pieces(place: Path, pieces: int, sec
     tape = Tape(journal)
     for _ in range(2):
         size = len(data) // pieces + 1
-        tape.receive(*(data[at : at + size] for at in range(0, len(data), size)))
+        for at in range(0, len(data), size):
+            tape.receive(data[at : at + size])
     tape.close()
     journal.close()
 
@@ -619,7 +620,8 @@ def test_a_disk_that_has_place_for_a_part_is_told(
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
     try:
-        tape.receive(*pieces)
+        for piece in pieces:
+            tape.receive(piece)
         tape.close()
         journal.close()
     finally:

@@ -119,6 +119,7 @@ def test_a_byte_order_mark_anywhere_else_is_part_of_its_line() -> None:
     stream = b"data: x\n\n" + BOM + b"data: y\n\ndata: " + BOM + b"\n\n"
 
     assert decode(stream) == [b"x", BOM]
+    assert decode(*one_by_one(stream)) == [b"x", BOM]
 
 
 def test_a_character_that_the_transport_cut_is_whole_again() -> None:
