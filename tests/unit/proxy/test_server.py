@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import platform
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -241,3 +243,28 @@ def test_a_connection_is_kept_while_codex_runs_a_tool() -> None:
             connection.request("GET", "/health")
             assert connection.getresponse().read() == b'{"status":"healthy"}'
             assert connection.sock is kept
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+#: Takes blocks of which each is larger than all before, and tells how many pages that took.
+GROWING = """
+import resource
+from proxy import server
+{first}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for size in range(1_000_000, 4_000_000, 100_000):
+    bytearray(size)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other libraries have rules of their own"
+)
+def test_memory_that_is_free_is_used_again() -> None:
+    def pages(first: str) -> int:
+        command = [sys.executable, "-c", GROWING.format(first=first)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert pages("server._keep_memory()") < pages("") / 5
