@@ -136,7 +136,6 @@ class App:
                     failure = await self._outcome(client, client, stream, translation)
                 finally:
                     ticking.cancel()
-                    await asyncio.wait([ticking])  # what it could not send comes before the end
                 await _end_stream(client, stream, failure)
             finally:
                 record.events = stream.sequence_number
@@ -291,8 +290,7 @@ async def _keep_alive(client: Client, stream: ResponseStream, seconds: float) ->
         elif client.busy:  # it has something to read
             await asyncio.sleep(seconds)
         else:
-            # It has its number, and so its place: nobody else has a turn before it is sent, or
-            # waits for the client.
+            # It has its number, and so its place: as the client is not busy, this does not wait.
             events = stream.keep_alive() if client.started else stream.start()
             await client.send_events(events, more=True)
 

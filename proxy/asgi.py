@@ -31,7 +31,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Names and values, in order; a name may come twice.
 Headers = Sequence[tuple[bytes, bytes]]
 
-#: The scope's extension whose `send` takes some of a body, in the pieces that it has.
+#: The scope's extension whose `send` takes some of a body, in the pieces that it has, and whose
+#: `flow` tells by `write_paused` whether that waits for the client.
 PIECES: Final = "http.response.pieces"
 
 #: Seconds that a provider has, after the terminal event, to end its stream; then the connection
@@ -73,7 +74,9 @@ class Client:
         self._secret = secret.encode()
         self._receive = receive
         self._send = send
-        self._send_pieces = scope.get("extensions", {}).get(PIECES, {}).get("send")
+        extension = scope.get("extensions", {}).get(PIECES, {})
+        self._send_pieces = extension.get("send")
+        self._flow = extension.get("flow")
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         #: As it came, with what is encoded in it.
@@ -85,8 +88,8 @@ class Client:
         self.fields: Mapping[bytes, bytes] = dict(self.headers)
         #: True once a status was sent: from then on a failure travels in the stream.
         self.started = False
-        #: True while bytes wait for a client that reads slowly.
-        self.busy = False
+        #: True while some of an event stream is sent, or waits for that.
+        self._is_sending = False
         #: True once the client has left.
         self.gone = False
         #: True once the proxy has stopped without waiting for the answer's end.
@@ -104,6 +107,11 @@ class Client:
     def age(self) -> float:
         """The seconds since this request came."""
         return asyncio.get_running_loop().time() - self._began
+
+    @property
+    def busy(self) -> bool:
+        """True while bytes wait for a client that reads slowly: what is sent now waits as well."""
+        return self._is_sending or (self._flow is not None and self._flow.write_paused)
 
     def header(self, name: str) -> str:
         """Return a header of the request, empty where there is none."""
@@ -220,13 +228,13 @@ class Client:
         if self._unsent:
             data, self._unsent = self._unsent + data, b""
         if data or not more:
-            self.busy = True
+            self._is_sending = True
             try:
                 await self.send(data, more=more)
             except asyncio.CancelledError:
                 self._unsent, self.ended = data, False
                 raise
-            self.busy = False
+            self._is_sending = False
             self.last_sent = asyncio.get_running_loop().time()
 
     async def send_json(

@@ -59,8 +59,9 @@ class Answer:
         self.status = 0
         #: As they came, in order.
         self.headers: list[tuple[bytes, bytes]] = []
-        #: What has come and was not read.
+        #: What has come and was not read, and whether it came with what was.
         self._rest = b""
+        self._is_part = False
 
     @property
     def fields(self) -> dict[str, str]:
@@ -70,12 +71,13 @@ class Answer:
     async def read(self, most: int) -> bytes:
         """Return what has come, at most so many bytes of it; none at its end.
 
-        Where there is more, others have their turn before it. Where it breaks off, raises
+        Others have their turn after each part of what is more. Where it breaks off, raises
         `ConnectionFault` after all of that.
         """
-        if self._rest:
+        if self._is_part:
             await asyncio.sleep(0)
         data = self._rest or b"".join(await self._connection.read())
+        self._is_part = bool(self._rest) or len(data) > most
         self._rest = data[most:]
         return data[:most]
 

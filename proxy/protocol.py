@@ -102,7 +102,9 @@ class Protocol(HttpToolsProtocol):
         self._came = 0
         self._stop_waiting()
         super().on_headers_complete()
-        self.scope["extensions"] = {PIECES: {"send": partial(_send_pieces, self.cycle)}}
+        self.scope["extensions"] = {
+            PIECES: {"send": partial(_send_pieces, self.cycle), "flow": self.flow}
+        }
 
     def on_message_complete(self) -> None:
         if self._offers_an_upgrade():
