@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.bench.growth import Growth
+from harness.bench.host import MOST, TRIES
 from harness.bench.judge import PEER, Judged, judged
 from harness.bench.run import Results
 from harness.bench.subjects import PASS_THROUGH, RELAY, SUBJECTS, UPSTREAM
@@ -102,6 +103,11 @@ def _notes(results: Results) -> Iterator[str]:
     packages = [each.package for each in SUBJECTS if each.name in results.subjects and each.package]
     if packages:
         yield f"peers: {', '.join(packages)}"
+    if results.disturbed:
+        yield (
+            f"the host took more than {MOST:.0%} of the processors while {results.disturbed} of "
+            f"{results.measured} were measured, the quietest of {TRIES} each"
+        )
     load = ", ".join(f"{each:.1f}" for each in results.load)
     machine = ", ".join(results.machine.values())
     yield f"{results.rounds} rounds on {results.date}; {machine}; load before and after: {load}"

@@ -88,7 +88,7 @@ async def _paced(subject: Running, kind: str) -> Measured:
     if not latencies:
         return Measured({}, _fault(answers, plan))
     hundredths = [statistics.quantiles(each, n=100) for each in latencies]
-    # A machine that is itself away for some milliseconds spoils one stream, and not three.
+    # What else the machine does spoils one stream, and not three.
     figures = {
         "latency p50": statistics.median(each[49] for each in hundredths),
         "latency p99": statistics.median(each[98] for each in hundredths),

@@ -169,6 +169,17 @@ def test_what_is_added_is_the_rest_over_the_upstream_alone() -> None:
     assert figure.verdict == "missed"
 
 
+def test_what_the_host_took_is_told() -> None:
+    made = results(burst_rate={OWN.name: [300.0] * 3})
+    quiet = tables(made)
+    made.disturbed, made.measured = 2, 30
+
+    assert "host" not in quiet
+    assert "the host took more than 1% of the processors while 2 of 30 were measured" in tables(
+        made
+    )
+
+
 def test_what_is_absolute_needs_no_peer() -> None:
     made = results(memory_after_load={OWN.name: [70.0, 60.0, 90.0]}, start={OWN.name: [0.2]})
 
