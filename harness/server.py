@@ -100,6 +100,10 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0)
         if state.connections or state.tasks:
             await super().shutdown(sockets)
+        # uvicorn leaves those be whose clients do not take what was sent: the loop would not end.
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
         await self._on_stop()
 
 

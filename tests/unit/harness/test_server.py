@@ -49,6 +49,20 @@ def test_it_ends_at_once_though_a_client_keeps_its_connection() -> None:
     assert min(ending() for _ in range(5)) < 0.08
 
 
+def test_it_ends_though_a_client_does_not_take_what_it_is_sent() -> None:
+    async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+
+    before = threading.active_count()
+    with LoopbackServer(flood) as server:
+        connection = connected(server.url)
+        connection.recv(1)
+    with connection:
+        assert threading.active_count() == before
+
+
 def test_one_that_has_not_begun_yet_ends() -> None:
     before = threading.active_count()
     for _ in range(20):
