@@ -1,100 +1,29 @@
-"""HTTP/1.1 as a provider may speak it: framing, connections, what goes wrong, and when."""
+"""HTTP/1.1 as a provider may speak it: framing, connections, and a body as it comes."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import socket
-import ssl
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 
 from proxy.failures import Fault
-from proxy.http_client import Answer, ConnectionFault, HttpClient
+from proxy.http_client import HttpClient
 from tests.unit.proxy.provider import bare_provider
-
-#: Seconds after which something that a test waits for counts as never happening.
-PATIENCE = 5.0
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-@asynccontextmanager
-async def provider(serve: Serve) -> AsyncIterator[HttpClient]:
-    """Serve each connection, and yield a client of it, with half a second of patience."""
-
-    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has left
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(closing, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        client = HttpClient(f"http://127.0.0.1:{port}/v1/x", patience=0.5)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                yield client
-        finally:
-            await client.aclose()
-
-
-def saying(*wires: bytes, then_close: bool = False) -> Serve:
-    """Answer each request of a connection with the next of `wires`, byte by byte."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for wire in wires:
-            await reader.readuntil(b"\r\n\r\n")
-            for byte in wire:
-                writer.write(bytes([byte]))
-                await asyncio.sleep(0)
-        if not then_close:
-            await reader.read()
-
-    return serve
-
-
-async def body_of(answer: Answer) -> bytes:
-    """Return what is left of a body."""
-    body = bytearray()
-    while data := await answer.read(64 * 1024):
-        body += data
-    return bytes(body)
-
-
-async def ask(client: HttpClient, method: str = "GET") -> tuple[int, bytes]:
-    """Return status and body."""
-    async with client.request(method, "/", []) as answer:
-        return answer.status, await body_of(answer)
-
-
-def answered(*wires: bytes, method: str = "GET", then_close: bool = False) -> tuple[int, bytes]:
-    """Return status and body of the answer that `wires` are."""
-
-    async def run() -> tuple[int, bytes]:
-        async with provider(saying(b"".join(wires), then_close=then_close)) as client:
-            return await ask(client, method)
-
-    return asyncio.run(run())
-
-
-def failed(*wires: bytes, then_close: bool = True) -> Fault:
-    """Return what goes wrong with the answer that `wires` are."""
-    with pytest.raises(ConnectionFault) as caught:
-        answered(*wires, then_close=then_close)
-    return caught.value.fault
-
+from tests.unit.proxy.raw_provider import (
+    OK,
+    answered,
+    ask,
+    body_of,
+    failed,
+    provider,
+    saying,
+)
 
 # --- framing -------------------------------------------------------------------------------------
 
@@ -461,171 +390,3 @@ def test_who_has_much_to_read_lets_others_have_their_turn() -> None:
         assert all(then < now for (_, then), (_, now) in pairwise(parts))
 
     asyncio.run(run())
-
-
-# --- what goes wrong -----------------------------------------------------------------------------
-
-CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
-
-
-@pytest.mark.parametrize(
-    ("wire", "fault"),
-    [
-        (b"", Fault.DISCONNECTED),
-        (b"HTTP/1.1 200 OK\r\ncont", Fault.DISCONNECTED),
-        (b"nonsense\r\n\r\n", Fault.BROKEN),
-        (b"HTTP/1.1 200 OK\r\nx: \x01\r\n\r\n", Fault.BROKEN),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok", Fault.BROKEN),
-        (CHUNKED, Fault.BROKEN),
-        (CHUNKED + b"nonsense\r\n", Fault.BROKEN),
-        (b"HTTP/1.1 200 OK\r\n" + b"x: %b\r\n" % (b"y" * 1000) * 70, Fault.BROKEN),
-    ],
-    ids=["nothing", "no head", "no HTTP", "no header", "length", "chunks", "no chunk", "long head"],
-)
-def test_an_answer_that_is_none_or_not_whole_is_a_fault(wire: bytes, fault: Fault) -> None:
-    assert failed(wire) is fault
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        b"HTTP/1.1 200 OK\r\nx: ",
-        b"HTTP/1.1 200 O",
-        CHUNKED + b"2;x=",
-        CHUNKED + b"0\r\nx: ",
-    ],
-    ids=["header", "reason", "chunk extension", "trailer"],
-)
-def test_what_is_no_body_and_has_no_end_is_a_fault(wire: bytes) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(wire)
-        while True:
-            writer.write(b"y" * 65536)
-            await writer.drain()
-
-    async def run() -> None:
-        async with provider(serve) as client:
-            with pytest.raises(ConnectionFault) as caught:
-                await ask(client)
-            assert caught.value.fault is Fault.BROKEN
-
-    asyncio.run(run())
-
-
-def test_what_came_before_a_break_comes_before_the_fault() -> None:
-    async def run() -> None:
-        breaking = provider(saying(CHUNKED, then_close=True))
-        async with breaking as client, client.request("GET", "/", []) as answer:
-            await asyncio.sleep(0.1)
-            assert await answer.read(1) == b"o"
-            assert await answer.read(1) == b"k"
-            with pytest.raises(ConnectionFault):
-                await answer.read(1)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n\r\nsome"], ids=["head", "body"])
-def test_a_provider_that_falls_silent_is_given_up(wire: bytes) -> None:
-    start = time.monotonic()
-
-    assert failed(wire, then_close=False) is Fault.SILENT
-    assert 0.4 < time.monotonic() - start < PATIENCE
-
-
-def test_a_provider_that_says_a_little_now_and_then_is_not_silent() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for byte in OK:
-            writer.write(bytes([byte]))
-            await asyncio.sleep(0.02)  # 40 bytes take longer than the patience
-
-    async def run() -> None:
-        async with provider(serve) as client:
-            assert await ask(client) == (200, b"ok")
-
-    asyncio.run(run())
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when it sent what")
-@pytest.mark.parametrize("answers", [True, False])
-def test_silence_begins_when_the_request_is_sent(answers: bool) -> None:
-    """A long one over a slow network takes longer than the patience."""
-    body = bytes(16_000_000)
-    read_after = 0.0
-    start = time.monotonic()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal read_after
-        await reader.readuntil(b"\r\n\r\n")
-        left = len(body)
-        while left:
-            left -= len(await reader.read(200_000))
-            await asyncio.sleep(0.01)
-        read_after = time.monotonic() - start
-        if answers:
-            writer.write(OK)
-        await reader.read()
-
-    async def run() -> None:
-        async with provider(serve) as client, client.request("POST", "/", [], body) as answer:
-            assert await body_of(answer) == b"ok"
-
-    if answers:
-        asyncio.run(run())
-    else:
-        with pytest.raises(ConnectionFault) as caught:
-            asyncio.run(run())
-        assert caught.value.fault is Fault.SILENT
-        assert time.monotonic() - start < read_after + 0.7
-    assert read_after > 0.7
-
-
-def connecting_to(url: str) -> ConnectionFault:
-    async def run() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await ask(HttpClient(url))
-
-    with pytest.raises(ConnectionFault) as caught:
-        asyncio.run(run())
-    return caught.value
-
-
-def test_a_host_without_a_name_is_told() -> None:
-    fault = connecting_to("http://nowhere.invalid")
-
-    assert fault.fault is Fault.UNRESOLVED
-    assert "nowhere.invalid" in fault.detail
-
-
-def test_a_port_where_nobody_listens_is_told() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-        fault = connecting_to(f"http://127.0.0.1:{port}")
-
-    assert fault.fault is Fault.REFUSED
-    assert fault.detail.startswith(f"Cannot connect to host 127.0.0.1:{port}: ")
-
-
-def test_a_host_without_tls_is_told() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"no TLS\r\n")
-        await reader.read()
-
-    async def run() -> None:
-        async with provider(serve) as client:
-            await ask(HttpClient(f"https://127.0.0.1:{client._port}"))
-
-    with pytest.raises(ConnectionFault) as caught:
-        asyncio.run(run())
-    assert caught.value.fault is Fault.TLS
-
-
-def test_a_connection_verifies_who_is_at_its_other_end() -> None:
-    tls = HttpClient("https://example.com")._tls
-
-    assert tls is not None
-    assert tls.verify_mode is ssl.CERT_REQUIRED
-    assert tls.check_hostname

@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,7 +30,6 @@ from tests.unit.proxy.backend import (
     connect,
     exchange,
     passing_to,
-    passing_to_new_backend,
 )
 from tests.unit.proxy.provider import (
     PATIENCE,
@@ -51,30 +50,6 @@ GET = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
 #: What reaches the one end before it leaves the other is no pass-through.
 SOON = 1.0
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[tuple[Backend, OwnProxy]]:
-    with passing_to_new_backend() as both:
-        yield both
-
-
-@pytest.fixture
-def backend(started: tuple[Backend, OwnProxy]) -> Backend:
-    started[0].seen.clear()
-    started[0].asked.clear()
-    return started[0]
-
-
-@pytest.fixture
-def proxy(started: tuple[Backend, OwnProxy]) -> OwnProxy:
-    return started[1]
-
-
-@pytest.fixture
-def http(proxy: OwnProxy) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=proxy.url, timeout=PATIENCE, trust_env=False) as http:
-        yield http
 
 
 # --- what arrives when ---------------------------------------------------------------------------
