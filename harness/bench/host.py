@@ -35,18 +35,19 @@ def processor_times() -> tuple[int, int]:
 async def undisturbed(
     measure: Callable[[], Awaitable[Measured]],
     times: Callable[[], tuple[int, int]] = processor_times,
+    patience: float = _LONG,
 ) -> tuple[Measured, float]:
     """Measure, and again where much was taken meanwhile; return what was taken least from.
 
-    With it the share that was taken.
+    With it the share that was taken. After `patience` seconds nothing is begun again.
     """
-    end = time.monotonic() + _LONG
+    end = time.monotonic() + patience
     tries: list[tuple[float, Measured]] = []
     while True:
         taken, every = times()
         measured = await measure()
         taken_now, every_now = times()
         tries.append(((taken_now - taken) / max(1, every_now - every), measured))
-        if tries[-1][0] <= MOST or len(tries) == TRIES or time.monotonic() > end:
+        if tries[-1][0] <= MOST or len(tries) == TRIES or time.monotonic() >= end:
             share, measured = min(tries, key=lambda one: one[0])
             return measured, share

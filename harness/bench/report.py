@@ -106,7 +106,7 @@ def _notes(results: Results) -> Iterator[str]:
     if results.disturbed:
         yield (
             f"the host took more than {MOST:.0%} of the processors while {results.disturbed} of "
-            f"{results.measured} were measured, the quietest of {TRIES} each"
+            f"{results.measured} were measured, the quietest of at most {TRIES} each"
         )
     load = ", ".join(f"{each:.1f}" for each in results.load)
     machine = ", ".join(results.machine.values())

@@ -110,12 +110,12 @@ def test_a_keep_alive_at_the_very_end_keeps_its_place(
 
     with serving(settings) as client, ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(client.post, "/v1/responses", json=REQUEST) for _ in range(100)]
-        outlines = {tuple(outline(read(each.result().content))) for each in answers}
+        outlines = [outline(read(each.result().content)) for each in answers]
 
-    assert outlines <= {
-        ("created", "in_progress", "failed"),
-        ("created", "in_progress", "in_progress", "failed"),
-    }
+    for steps in outlines:
+        # The first belongs to every response; on a busy machine more than one comes after it.
+        alive = ["in_progress"] * (len(steps) - 3)
+        assert steps == ["created", "in_progress", *alive, "failed"]
 
 
 # --- in its stream -------------------------------------------------------------------------------
