@@ -105,7 +105,7 @@ def _notes(results: Results) -> Iterator[str]:
         yield f"peers: {', '.join(packages)}"
     if results.disturbed:
         yield (
-            f"the host took more than {MOST:.0%} of the processors while {results.disturbed} of "
+            f"the host took more than {MOST:.2%} of the processors while {results.disturbed} of "
             f"{results.measured} were measured, the quietest of at most {TRIES} each"
         )
     load = ", ".join(f"{each:.1f}" for each in results.load)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, NamedTuple
 
 from harness.bench.client import Answer, Connection
 from harness.bench.subjects import Running
 from harness.bench.traffic import BULK, BURST, HOLD, Plan, request, stream
 
-__all__ = ["ROWS", "Measured", "life", "passed"]
+__all__ = ["ROWS", "Measured", "Row", "life", "middle", "passed"]
 
 #: Deltas of a stream, but of a paced one.
 _DELTAS: Final = 1000
@@ -30,7 +30,6 @@ _BULK: Final = 20_000
 #: One stream after the other, until there were so many, or so many seconds have passed.
 _MANY: Final = 20
 _MANY_SHORT: Final = 100
-_FEW: Final = 3
 _LONG: Final = 1.0
 
 #: Seconds that all idle streams together may take to begin.
@@ -42,6 +41,24 @@ class Measured(NamedTuple):
 
     figures: dict[str, float]
     fault: str | None = None
+
+
+class Row(NamedTuple):
+    """How something is measured once, and how many times in a round."""
+
+    measure: Callable[[Running, str], Awaitable[Measured]]
+    times: int = 1
+
+
+def middle(measured: Iterable[Measured]) -> Measured:
+    """Return the medians of what was measured several times, and the first fault."""
+    measured = list(measured)
+    values: dict[str, list[float]] = {}
+    for each in measured:
+        for name, value in each.figures.items():
+            values.setdefault(name, []).append(value)
+    figures = {name: statistics.median(each) for name, each in values.items()}
+    return Measured(figures, next((each.fault for each in measured if each.fault), None))
 
 
 async def _burst(subject: Running, kind: str) -> Measured:
@@ -83,17 +100,12 @@ async def _first(subject: Running, kind: str) -> Measured:
 async def _paced(subject: Running, kind: str) -> Measured:
     """How long each delta is under way, from the provider to the client."""
     plan = Plan(kind, _PACE, _PACE)
-    answers = [await _ask(subject, plan) for _ in range(_FEW)]
-    latencies = [each for answer in answers if len(each := answer.latencies()) > 1]
-    if not latencies:
-        return Measured({}, _fault(answers, plan))
-    hundredths = [statistics.quantiles(each, n=100) for each in latencies]
-    # What else the machine does spoils one stream, and not three.
-    figures = {
-        "latency p50": statistics.median(each[49] for each in hundredths),
-        "latency p99": statistics.median(each[98] for each in hundredths),
-    }
-    return Measured(figures, _fault(answers, plan))
+    answer = await _ask(subject, plan)
+    figures: dict[str, float] = {}
+    if len(latencies := answer.latencies()) > 1:
+        hundredths = statistics.quantiles(latencies, n=100)
+        figures = {"latency p50": hundredths[49], "latency p99": hundredths[98]}
+    return Measured(figures, answer.fault(plan))
 
 
 async def life(subject: Running, kind: str) -> Measured:
@@ -132,7 +144,13 @@ async def passed(subject: Running) -> Measured:
 
 
 #: What is measured of each subject and each kind of stream, in processes that go on running.
-ROWS: Final = {"burst": _burst, "load": _load, "first": _first, "paced": _paced}
+ROWS: Final = {
+    "burst": Row(_burst),
+    "load": Row(_load),
+    "first": Row(_first),
+    # What else the machine does spoils one stream, and not three.
+    "paced": Row(_paced, times=3),
+}
 
 
 async def _ask(subject: Running, plan: Plan) -> Answer:

@@ -13,7 +13,7 @@ from harness.bench.client import Answer, Connection
 from harness.bench.growth import Curve, Growth
 from harness.bench.judge import PEER, judged
 from harness.bench.report import MARKS, as_json, page, tables
-from harness.bench.rows import Measured
+from harness.bench.rows import Measured, middle
 from harness.bench.run import Results, is_chosen
 from harness.bench.subjects import OWN, PASS_THROUGH, RELAY, UPSTREAM, running, running_upstream
 from harness.bench.traffic import BULK, BURST, KINDS, Plan, request, stream
@@ -175,7 +175,7 @@ def test_what_the_host_took_is_told() -> None:
     made.disturbed, made.measured = 2, 30
 
     assert "host" not in quiet
-    assert "the host took more than 1% of the processors while 2 of 30 were measured" in tables(
+    assert "the host took more than 0.25% of the processors while 2 of 30 were measured" in tables(
         made
     )
 
@@ -208,6 +208,17 @@ def test_the_pass_through_stands_beside_the_upstream_and_the_relay() -> None:
 
     assert lines[0].startswith("| text | pass-through | bare relay | upstream alone |")
     assert lines[2].endswith("| 600 | 800 | 1,000 |  | 0.60x | 0.5x | floor |")
+
+
+def test_of_what_is_measured_several_times_the_median_is_told() -> None:
+    three = [
+        Measured({"p99": 9.0, "p50": 1.0}),
+        Measured({"p50": 3.0}, "0 of 3000 deltas"),
+        Measured({"p99": 7.0, "p50": 2.0}, "1 of 3000 deltas"),
+    ]
+
+    assert middle(three) == Measured({"p99": 8.0, "p50": 2.0}, "0 of 3000 deltas")
+    assert middle(three[:1]) == three[0]
 
 
 def test_a_run_is_whole_in_its_json() -> None:

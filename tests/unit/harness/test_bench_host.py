@@ -13,45 +13,58 @@ from harness.bench.host import processor_times, undisturbed
 from harness.bench.rows import Measured
 
 
-def measured(*taken: int, patience: float = 60.0) -> tuple[str, float, int]:
-    """Return what is measured, its share, and how often, where so many of 200 are taken each."""
+def kept(
+    *taken: int, wanted: int = 1, patience: float = 60.0, faulty: int = 0
+) -> list[tuple[int, int]]:
+    """Return which tries are kept, and what was taken, where so many of 800 were in each."""
     times = clock(taken)
     tries = 0
 
     async def measure() -> Measured:
         nonlocal tries
         tries += 1
-        return Measured({}, f"try {tries}")
+        return Measured({"number": tries}, "the text is another" if tries == faulty else None)
 
-    (_, kept), share = asyncio.run(undisturbed(measure, lambda: next(times), patience))
-    assert kept is not None
-    return kept, share, tries
+    found = asyncio.run(undisturbed(measure, wanted, lambda: next(times), patience))
+    assert tries == len(taken)
+    return [(int(each.measured.figures["number"]), round(800 * each.taken)) for each in found]
 
 
 def clock(taken: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """Yield the times before and after each try; between them nothing happens."""
     all_taken = 1000
     for number, each in enumerate(taken):
-        yield all_taken, 5000 + 200 * number
+        yield all_taken, 5000 + 800 * number
         all_taken += each
-        yield all_taken, 5200 + 200 * number
+        yield all_taken, 5800 + 800 * number
 
 
 @pytest.mark.parametrize("taken", [0, 2])
 def test_what_little_is_taken_from_is_measured_once(taken: int) -> None:
-    assert measured(taken) == ("try 1", taken / 200, 1)
+    assert kept(taken) == [(1, taken)]
 
 
 def test_what_much_is_taken_from_is_measured_again() -> None:
-    assert measured(3, 1) == ("try 2", 1 / 200, 2)
+    assert kept(3, 1) == [(2, 1)]
 
 
 def test_of_three_times_the_quietest_counts() -> None:
-    assert measured(50, 3, 20) == ("try 2", 3 / 200, 3)
+    assert kept(50, 3, 20) == [(2, 3)]
 
 
-def test_what_takes_long_is_measured_once() -> None:
-    assert measured(50, 0, patience=0.0) == ("try 1", 50 / 200, 1)
+def test_what_is_measured_several_times_is_until_so_many_were_quiet() -> None:
+    assert kept(0, 9, 2, wanted=2) == [(1, 0), (3, 2)]
+    assert kept(9, 8, 7, 6, 5, 4, wanted=2) == [(6, 4), (5, 5)]
+
+
+def test_what_takes_long_is_not_measured_again() -> None:
+    assert kept(50, patience=0.0) == [(1, 50)]
+    assert kept(50, 60, wanted=2, patience=0.0) == [(1, 50), (2, 60)]
+
+
+def test_a_fault_is_none_of_the_host_and_stays() -> None:
+    assert kept(50, faulty=1) == [(1, 50)]
+    assert kept(50, 60, faulty=2) == [(2, 60)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a host has taken")
