@@ -19,7 +19,7 @@ __all__ = ["MOST", "TRIES", "Try", "processor_times", "undisturbed"]
 MOST: Final = 0.0025
 
 #: How many times as often something is measured at most, and the seconds after which no more.
-TRIES: Final = 3
+TRIES: Final = 10
 _LONG: Final = 15.0
 
 
