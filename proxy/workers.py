@@ -67,8 +67,7 @@ class _Supervisor:
         for sent in _STOPPING:
             signal.signal(sent, self._pass_on)
         for _ in range(self._settings.workers):
-            if not self._stopping:
-                self._start()
+            self._start()
         failed = False
         while self._workers or (self._due and not self._stopping):
             wait([worker.sentinel for worker in self._workers], self._until_next())
@@ -94,8 +93,7 @@ class _Supervisor:
                     _say(f"a worker {how} as soon as it had started; stopping")
                     self._pass_on(signal.SIGTERM, None)
             for _ in range(self._take_due()):
-                if not self._stopping:
-                    self._start()
+                self._start()
         return 1 if failed else 0
 
     def _until_next(self) -> float | None:
@@ -110,12 +108,14 @@ class _Supervisor:
         return due
 
     def _start(self) -> None:
-        worker = multiprocessing.get_context("spawn").Process(
-            target=_work, args=(self._serve, self._listener, self._settings)
-        )
+        """Start another worker, but where all are to stop; a signal waits until it is known."""
         self._starting = True
-        worker.start()
-        self._workers[worker] = time.monotonic()
+        if not self._stopping:
+            worker = multiprocessing.get_context("spawn").Process(
+                target=_work, args=(self._serve, self._listener, self._settings)
+            )
+            worker.start()
+            self._workers[worker] = time.monotonic()
         self._starting = False
         if self._stopping:
             self._stop()

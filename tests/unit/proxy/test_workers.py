@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.proxy.provider import PATIENCE, Provider, hold, stream, stream_until
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider, hold, stream, stream_until
 from tests.unit.proxy.serving import refuses, started, wait_for
 from tests.unit.proxy.streams import Json, final, finishes, read, says
 
@@ -175,3 +175,39 @@ def test_they_can_be_stopped_before_they_have_started(
     with started(provider_url, healthy=False, PROXY_WORKERS="3") as (process, _):
         process.send_signal(sent)
         process.wait(3 * PATIENCE)
+
+
+#: Is told to stop where it is about to start its first worker.
+STOPPED_BEFORE_THE_FIRST = """
+import signal, sys
+from multiprocessing.context import SpawnProcess
+
+def stopped(worker, **arguments):
+    signal.raise_signal(signal.SIGTERM)
+    made(worker, **arguments)
+
+made, SpawnProcess.__init__ = SpawnProcess.__init__, stopped
+
+from proxy.__main__ import main
+
+sys.exit(main([]))
+"""
+
+
+def test_one_that_is_about_to_start_is_not_started() -> None:
+    environment = {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PROXY_PORT": "0",
+        "PROXY_LOG": "off",
+        "PROXY_WORKERS": "2",
+        "CEREBRAS_API_KEY": KEY,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_BEFORE_THE_FIRST],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+    )
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1), done.stderr
