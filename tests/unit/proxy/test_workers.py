@@ -29,18 +29,20 @@ def ask(url: str) -> httpx.Response:
 def workers_of(process: subprocess.Popen[str]) -> set[int]:
     """Return the processes that listen as this one does: its children, but for their helper."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {
-        int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    }
+    return {int(pid) for pid in children if "spawn_main" in told_of(int(pid), "cmdline")}
+
+
+def told_of(pid: int, name: str) -> str:
+    """Return what the system tells of a process; nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    # One that nobody has buried yet.
-    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    # Or nobody has buried it yet.
+    return (stat := told_of(pid, "stat")) == "" or ") Z " in stat
 
 
 def test_all_answer_and_are_counted_together(upstream: Provider, provider_url: str) -> None:
