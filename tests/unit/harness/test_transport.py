@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,20 @@ from harness.transport import CassetteTransport, Miss, as_recorded, difference
 from tests.unit.harness.handmade import URL, request, response, write
 from tests.unit.harness.upstreams import JSON, Say, Seen, Upstream, fetch, saying
 
-#: Milliseconds that a busy machine may be late.
+#: Milliseconds that a machine may be late; one that is busy has more than one try.
 LATE = 25
+TRIES = 5
 
 #: A stream of 150 ms.
 TIMES = [0.0, 50, 100, 150]
 CHUNKS = [b"one", b"two", b"three", b"four"]
+
+
+def in_time(at: Iterable[float]) -> bool:
+    """Return whether no chunk came late; none may come early, however busy a machine is."""
+    late = [came - expected for came, expected in zip(at, TIMES, strict=True)]
+    assert min(late) >= -1
+    return max(late) < LATE
 
 
 def record(path: Path, upstream: Upstream, **more: Any) -> Seen:
@@ -83,19 +91,20 @@ def test_what_was_recorded_is_replayed_chunk_by_chunk(tmp_path: Path, upstream: 
 def test_times_and_sizes_are_those_of_the_wire(tmp_path: Path, provider: Provider) -> None:
     paced = write(tmp_path / "paced.yaml", (request(), response(*CHUNKS, at=TIMES)))
 
-    with (
-        open_cassette(paced) as cassette,
-        open_cassette(tmp_path / "c.yaml", record=True) as anew,
-    ):
-        provider.play(CassetteTransport(cassette, pace=as_recorded))
-        url = f"{provider.base_url}/chat/completions"
-        fetch(anew, url, record=True, content=cassette.requests[0].body)
+    def recorded(name: str) -> list[float]:
+        with (
+            open_cassette(paced) as cassette,
+            open_cassette(tmp_path / name, record=True) as anew,
+        ):
+            provider.play(CassetteTransport(cassette, pace=as_recorded))
+            url = f"{provider.base_url}/chat/completions"
+            fetch(anew, url, record=True, content=cassette.requests[0].body)
+        with open_cassette(tmp_path / name) as cassette:
+            times, chunks = zip(*chunks_of(cassette.responses[0]), strict=True)
+        assert list(chunks) == CHUNKS
+        return list(times)
 
-    with open_cassette(tmp_path / "c.yaml") as cassette:
-        recorded = chunks_of(cassette.responses[0])
-    assert [chunk for _, chunk in recorded] == CHUNKS
-    for (milliseconds, _), expected in zip(recorded, TIMES, strict=True):
-        assert expected <= milliseconds < expected + 2 * LATE
+    assert any(in_time(recorded(f"{number}.yaml")) for number in range(TRIES))
 
 
 def test_a_stream_that_was_cut_is_replayed_as_cut(tmp_path: Path, upstream: Upstream) -> None:
@@ -250,24 +259,24 @@ def test_at_once_waits_for_nothing(tmp_path: Path) -> None:
 def test_as_recorded_keeps_the_times_of_the_recording(tmp_path: Path) -> None:
     path = write(tmp_path / "c.yaml", (request(), response(*CHUNKS, at=TIMES)))
 
-    with open_cassette(path) as cassette:
-        seen = fetch(cassette, URL, content=request().body, pace=as_recorded)
+    def seen() -> Seen:
+        with open_cassette(path) as cassette:
+            return fetch(cassette, URL, content=request().body, pace=as_recorded)
 
-    assert seen.chunks == CHUNKS
-    for milliseconds, expected in zip(seen.at, TIMES, strict=True):
-        assert expected - 1 <= milliseconds < expected + LATE
+    assert seen().chunks == CHUNKS
+    assert any(in_time(seen().at) for _ in range(TRIES))
 
 
 def test_as_recorded_can_be_made_faster(tmp_path: Path) -> None:
     seconds = [0.0, 5_000, 10_000, 15_000]
     path = write(tmp_path / "c.yaml", (request(), response(*CHUNKS, at=seconds)))
 
-    with open_cassette(path) as cassette:
+    def seen() -> Seen:
         pace = lambda: as_recorded(speed=100)  # noqa: E731
-        seen = fetch(cassette, URL, content=request().body, pace=pace)
+        with open_cassette(path) as cassette:
+            return fetch(cassette, URL, content=request().body, pace=pace)
 
-    for milliseconds, expected in zip(seen.at, TIMES, strict=True):
-        assert expected - 1 <= milliseconds < expected + LATE
+    assert any(in_time(seen().at) for _ in range(TRIES))
 
 
 def test_each_stream_begins_its_own_time(tmp_path: Path) -> None:
