@@ -7,8 +7,7 @@ import json
 import socket
 import struct
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.cassette import chunks_of, open_cassette
-from harness.provider import Provider
+from harness.cassette import open_cassette
 from harness.server import BreakConnection
-from harness.transport import CassetteTransport, Miss, as_recorded, difference
+from harness.transport import Miss, difference
 from tests.unit.harness.handmade import URL, request, response, write
 from tests.unit.harness.upstreams import JSON, Say, Seen, Upstream, fetch, saying
-
-#: Milliseconds that a machine may be late; one that is busy has more than one try.
-LATE = 25
-TRIES = 5
-
-#: A stream of 150 ms.
-TIMES = [0.0, 50, 100, 150]
-CHUNKS = [b"one", b"two", b"three", b"four"]
-
-
-def in_time(at: Iterable[float]) -> bool:
-    """Return whether no chunk came late; none may come early, however busy a machine is."""
-    late = [came - expected for came, expected in zip(at, TIMES, strict=True)]
-    assert min(late) >= -1
-    return max(late) < LATE
 
 
 def record(path: Path, upstream: Upstream, **more: Any) -> Seen:
@@ -86,25 +69,6 @@ def test_what_was_recorded_is_replayed_chunk_by_chunk(tmp_path: Path, upstream: 
     assert replayed.status == 200
     assert replayed.headers["content-type"] == "text/event-stream"
     assert replayed.broken is None
-
-
-def test_times_and_sizes_are_those_of_the_wire(tmp_path: Path, provider: Provider) -> None:
-    paced = write(tmp_path / "paced.yaml", (request(), response(*CHUNKS, at=TIMES)))
-
-    def recorded(name: str) -> list[float]:
-        with (
-            open_cassette(paced) as cassette,
-            open_cassette(tmp_path / name, record=True) as anew,
-        ):
-            provider.play(CassetteTransport(cassette, pace=as_recorded))
-            url = f"{provider.base_url}/chat/completions"
-            fetch(anew, url, record=True, content=cassette.requests[0].body)
-        with open_cassette(tmp_path / name) as cassette:
-            times, chunks = zip(*chunks_of(cassette.responses[0]), strict=True)
-        assert list(chunks) == CHUNKS
-        return list(times)
-
-    assert any(in_time(recorded(f"{number}.yaml")) for number in range(TRIES))
 
 
 def test_a_stream_that_was_cut_is_replayed_as_cut(tmp_path: Path, upstream: Upstream) -> None:
@@ -240,55 +204,6 @@ def resetting(read: threading.Event) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         thread.join(timeout=10)
-
-
-# --- pace ----------------------------------------------------------------------------------------
-
-
-def test_at_once_waits_for_nothing(tmp_path: Path) -> None:
-    hours = [3_600_000.0 * number for number in range(4)]
-    path = write(tmp_path / "c.yaml", (request(), response(*CHUNKS, at=hours)))
-
-    with open_cassette(path) as cassette:
-        seen = fetch(cassette, URL, content=request().body)
-
-    assert seen.chunks == CHUNKS
-    assert seen.at[-1] < 1000
-
-
-def test_as_recorded_keeps_the_times_of_the_recording(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.yaml", (request(), response(*CHUNKS, at=TIMES)))
-
-    def seen() -> Seen:
-        with open_cassette(path) as cassette:
-            return fetch(cassette, URL, content=request().body, pace=as_recorded)
-
-    assert seen().chunks == CHUNKS
-    assert any(in_time(seen().at) for _ in range(TRIES))
-
-
-def test_as_recorded_can_be_made_faster(tmp_path: Path) -> None:
-    seconds = [0.0, 5_000, 10_000, 15_000]
-    path = write(tmp_path / "c.yaml", (request(), response(*CHUNKS, at=seconds)))
-
-    def seen() -> Seen:
-        pace = lambda: as_recorded(speed=100)  # noqa: E731
-        with open_cassette(path) as cassette:
-            return fetch(cassette, URL, content=request().body, pace=pace)
-
-    assert any(in_time(seen().at) for _ in range(TRIES))
-
-
-def test_each_stream_begins_its_own_time(tmp_path: Path) -> None:
-    answer = response(b"one", b"two", at=[0, 50])
-    path = write(tmp_path / "c.yaml", (request(), answer), (request(), answer))
-
-    with open_cassette(path) as cassette:
-        fetch(cassette, URL, content=request().body, pace=as_recorded)
-        start = time.perf_counter()
-        fetch(cassette, URL, content=request().body, pace=as_recorded)
-
-    assert time.perf_counter() - start >= 0.049
 
 
 # --- which recording answers ---------------------------------------------------------------------

@@ -10,9 +10,7 @@ import pytest
 
 from proxy.failures import Fault
 from proxy.http_client import Answer, ConnectionFault, HttpClient
-
-#: Seconds after which something that a test waits for counts as never happening.
-PATIENCE = 5.0
+from tests.unit.proxy.provider import PATIENCE
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

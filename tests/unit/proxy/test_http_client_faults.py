@@ -12,15 +12,8 @@ import pytest
 
 from proxy.failures import Fault
 from proxy.http_client import ConnectionFault, HttpClient
-from tests.unit.proxy.raw_provider import (
-    OK,
-    PATIENCE,
-    ask,
-    body_of,
-    failed,
-    provider,
-    saying,
-)
+from tests.unit.proxy.provider import PATIENCE
+from tests.unit.proxy.raw_provider import OK, ask, body_of, failed, provider, saying
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
 

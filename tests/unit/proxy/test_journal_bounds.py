@@ -16,12 +16,7 @@ from proxy import journal as journal_module
 from proxy.journal import Journal, Tape
 from proxy.record import Record
 from tests.unit.proxy.logs import PIECES, ask, lines, logging_to
-from tests.unit.proxy.provider import (
-    KEY,
-    PATIENCE,
-    Provider,
-    stream,
-)
+from tests.unit.proxy.provider import KEY, PATIENCE, Provider, stream
 from tests.unit.proxy.streams import final, read, says
 
 # --- how long ------------------------------------------------------------------------------------
