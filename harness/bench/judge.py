@@ -52,7 +52,9 @@ _FIGURES: Final = (
         _Figure(name, label, "pass", 0, floor, None, UPSTREAM, more=True, subject=PASS_THROUGH.name)
         for name, label, floor in (
             ("pass bulk", "passed through, MB/s, in chunks of 64 KB", 0.5),
+            ("pass bulk again", "... into memory that the client had before", None),
             ("pass events", "passed through, MB/s, a chunk an event", None),
+            ("pass events again", "... each, into memory that the client had before", None),
         )
     ),
 )

@@ -160,7 +160,9 @@ class _Bench:
                 running(PASS_THROUGH, self.upstream) as process,
                 running(RELAY, self.upstream) as relay,
             ):
-                for subject in (self.upstream, relay, process):
+                asked = (self.upstream, relay, process)
+                first = round % len(asked)
+                for subject in asked[first:] + asked[:first]:
                     with self._entering(round, subject.name, "pass", "text") as enter:
                         enter(await self._undisturbed(partial(passed, subject)))
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -222,18 +219,6 @@ def test_of_what_is_measured_several_times_the_median_is_told() -> None:
 
     assert middle(three) == Measured({"p99": 8.0, "p50": 2.0}, "0 of 3000 deltas")
     assert middle(three[:1]) == three[0]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the bench reads what things cost from /proc")
-def test_in_a_round_three_paced_streams_count_of_each_subject(tmp_path: Path) -> None:
-    row = f"{OWN.name}/paced/text"
-    command = [sys.executable, "-m", "harness.bench", "compare", "--rounds", "1", "--only", row]
-    subprocess.run([*command, "--out", str(tmp_path)], check=True, capture_output=True, timeout=120)
-
-    made = json.loads((tmp_path / "bench.json").read_text())
-    assert made["measured"] == 6
-    assert made["faults"] == {}
-    assert set(made["figures"]["text"]["latency p99"]) == {UPSTREAM, OWN.name}
 
 
 def test_a_run_is_whole_in_its_json() -> None:

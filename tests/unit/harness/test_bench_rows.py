@@ -1,0 +1,66 @@
+"""What the bench measures of a subject, with real processes on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.bench.rows import Measured, passed
+from harness.bench.subjects import OWN, PASS_THROUGH, RELAY, UPSTREAM, Running
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the bench reads what things cost from /proc"
+)
+
+
+def compared(row: str, folder: Path) -> dict[str, Any]:
+    """Return what one round of a row gave, by the bench's own command."""
+    command = [sys.executable, "-m", "harness.bench", "compare", "--rounds", "1", "--only", row]
+    subprocess.run([*command, "--out", str(folder)], check=True, capture_output=True, timeout=300)
+    made: dict[str, Any] = json.loads((folder / "bench.json").read_text())
+    return made
+
+
+def test_in_a_round_three_paced_streams_count_of_each_subject(tmp_path: Path) -> None:
+    made = compared(f"{OWN.name}/paced/text", tmp_path)
+
+    assert made["measured"] == 6
+    assert made["faults"] == {}
+    assert set(made["figures"]["text"]["latency p99"]) == {UPSTREAM, OWN.name}
+
+
+def test_what_passes_through_is_told_by_chunks_and_by_the_clients_memory(tmp_path: Path) -> None:
+    made = compared(PASS_THROUGH.name, tmp_path)
+
+    assert made["faults"] == {}
+    assert set(made["figures"]["text"]) == {
+        "pass bulk",
+        "pass bulk again",
+        "pass events",
+        "pass events again",
+    }
+    for by_subject in made["figures"]["text"].values():
+        assert set(by_subject) == {UPSTREAM, RELAY.name, PASS_THROUGH.name}
+        assert all(rate > 0 for (rate,) in by_subject.values())
+
+
+def test_what_is_wrong_with_an_answer_comes_from_the_process_that_asked() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+        await reader.read()  # all of the request, until the client has left
+        writer.close()
+
+    async def measured() -> Measured:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await passed(Running("refusing", os.getpid(), port, "/", 0.0))
+
+    assert asyncio.run(measured()).fault == "HTTP 502"
