@@ -23,7 +23,7 @@ _PAGE: Final = Path("docs", "performance.md")
 
 _EPILOG: Final = """\
 examples:
-  python -m harness.bench compare                            all of it: about a quarter of an hour
+  python -m harness.bench compare                            all of it: 40 minutes
   python -m harness.bench compare --only 'codex-*/load'      a row of some subjects
   python -m harness.bench compare --only '*/paced/text' --rounds 3
   python -m harness.bench core                               the core alone, in seconds
