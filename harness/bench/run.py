@@ -170,7 +170,7 @@ class _Bench:
         self, measure: Callable[[], Awaitable[Measured]], times: int = 1
     ) -> Measured:
         tries = await undisturbed(measure, times)
-        self._results.measured += times
+        self._results.measured += len(tries)
         self._results.disturbed += sum(each.taken > MOST for each in tries)
         return middle(each.measured for each in tries)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
@@ -14,10 +15,18 @@ import pytest
 
 from harness.bench.rows import Measured, passed
 from harness.bench.subjects import OWN, PASS_THROUGH, RELAY, UPSTREAM, Running
+from harness.bench.traffic import Plan, stream
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the bench reads what things cost from /proc"
 )
+
+
+@functools.cache
+def rendered(plan: Plan) -> bytes:
+    body = b"".join(stream(plan))
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
 def compared(row: str, folder: Path) -> dict[str, Any]:
@@ -51,16 +60,30 @@ def test_what_passes_through_is_told_by_chunks_and_by_the_clients_memory(tmp_pat
         assert all(rate > 0 for (rate,) in by_subject.values())
 
 
-def test_what_is_wrong_with_an_answer_comes_from_the_process_that_asked() -> None:
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+@pytest.mark.parametrize("right", [0, 21])
+def test_what_is_wrong_with_an_answer_comes_from_the_process_that_asked(right: int) -> None:
+    """Also with one that comes late: of those into memory that the client had."""
+    left = right
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        request = await reader.readuntil(b"]")
+        while b"[bench" not in request:
+            request += await reader.readuntil(b"]")
+        if left:
+            writer.write(rendered(Plan.of(request)))
+            left -= 1
+        else:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
         await reader.read()  # all of the request, until the client has left
         writer.close()
 
     async def measured() -> Measured:
-        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, limit=1_000_000) as server:
             port = server.sockets[0].getsockname()[1]
             return await passed(Running("refusing", os.getpid(), port, "/", 0.0))
 
-    assert asyncio.run(measured()).fault == "HTTP 502"
+    found = asyncio.run(measured())
+
+    assert found.fault == "HTTP 502"
+    assert found.figures == {}
