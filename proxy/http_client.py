@@ -41,8 +41,7 @@ _LONGEST_HEAD: Final = 64 * 1024
 #: Heads that may announce an answer (1xx); each of them is a sign of life.
 _MOST_ANNOUNCED: Final = 32
 
-#: Bytes of a read, into one buffer for all connections, which the processor's cache keeps. More is
-#: no faster on two processors: the thread that writes what passes through falls behind sooner.
+#: Bytes of a read, into one buffer for all connections, which the processor's cache keeps.
 _READ: Final = 64 * 1024
 
 #: Bytes of a piece of a body that are too many for a copy.

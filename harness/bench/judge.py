@@ -67,6 +67,8 @@ class Judged(NamedTuple):
     digits: int
     #: By subject.
     medians: dict[str, float]
+    #: In how many rounds each was measured.
+    counts: dict[str, int]
     #: To `PEER`, and to the upstream alone: medians of the ratios in each round.
     ratios: dict[str, float]
     #: Subjects whose answers were not right: what was measured of them is another thing.
@@ -92,6 +94,7 @@ def _judge(figure: _Figure, values: dict[str, Values], faulty: list[str]) -> Jud
         values = {name: _minus(each, alone) for name, each in values.items() if name != UPSTREAM}
     there = {name: [value for value in each if value is not None] for name, each in values.items()}
     medians = {name: statistics.median(each) for name, each in there.items() if each}
+    counts = {name: len(each) for name, each in there.items() if each}
     own = values.get(figure.subject, [])
     ratios = {
         other: statistics.median(each)
@@ -102,7 +105,7 @@ def _judge(figure: _Figure, values: dict[str, Values], faulty: list[str]) -> Jud
     if figure.against is not None:
         value = None if figure.against in faulty else ratios.get(figure.against)
     wanted, verdict = _wanted(figure), _verdict(figure, value)
-    return Judged(figure.label, figure.digits, medians, ratios, faulty, wanted, verdict)
+    return Judged(figure.label, figure.digits, medians, counts, ratios, faulty, wanted, verdict)
 
 
 def _minus(values: Values, others: Values) -> Values:

@@ -10,7 +10,7 @@ import msgspec
 from harness.bench.growth import Growth
 from harness.bench.host import MOST, TRIES
 from harness.bench.judge import PEER, Judged, judged
-from harness.bench.run import Results
+from harness.bench.run import BUDGET, Results
 from harness.bench.subjects import PASS_THROUGH, RELAY, SUBJECTS, UPSTREAM
 from harness.errors import HarnessError
 
@@ -100,6 +100,13 @@ def _notes(results: Results) -> Iterator[str]:
                 yield f"(!) {kind}, {row}, {subject}: {fault}"
     for subject, reason in results.left_out.items():
         yield f"{subject} is left out: {reason}"
+    for subject in results.subjects:
+        counts = (figure.counts.get(subject, results.rounds) for _, figure in judged(results))
+        if (fewest := min(counts, default=results.rounds)) < results.rounds:
+            yield (
+                f"{subject} is in {fewest} rounds or more, not in all of them: what has taken it "
+                f"{BUDGET:.0f} s is not measured again"
+            )
     packages = [each.package for each in SUBJECTS if each.name in results.subjects and each.package]
     if packages:
         yield f"peers: {', '.join(packages)}"

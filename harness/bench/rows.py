@@ -35,10 +35,9 @@ _PACE: Final = 3000
 #: Of a stream that is passed through: 4.7 MB.
 _BULK: Final = 20_000
 
-#: Bytes that stay with a client once they were free, and twice as many at the end of its memory;
-#: and how many answers it takes until it has them.
+#: Bytes that stay with a client once they were free, and twice as many at the end of its memory:
+#: the most that glibc takes from a block (mallopt(3), M_MMAP_THRESHOLD), less what it adds to one.
 _ROOM: Final = 31 * 1024 * 1024
-_UNTIL_ROOM: Final = 6
 
 #: One stream after the other, until there were so many, or so many seconds have passed.
 _MANY: Final = 20
@@ -173,21 +172,21 @@ def _seconds_of_bulk(subject: Running, plan: Plan) -> tuple[float, float, str | 
 
     async def ask() -> tuple[float, float, str | None]:
         gc.disable()
-        bytes(_ROOM)  # the largest block that was ever freed says what is kept (mallopt(3))
+        bytes(_ROOM)  # freed at once; the largest such block says what is kept
         answers = [await _ask(subject, plan)]
         answers += await _ask_often(subject, plan, _MANY)
         new = statistics.median(answer.seconds for answer in answers[1:])
         fault = _fault(answers, plan)
         answers.clear()
         again: list[float] = []
-        for _ in range(_UNTIL_ROOM + _MANY):
+        for _ in range(_MANY):
             answer = await _ask(subject, plan)
             again.append(answer.seconds)
             # All of it would take as long again, in which a subject could catch up.
             if answer.broken or not answer.reads[0].startswith(b"HTTP/1.1 200"):
                 fault = fault or answer.fault(plan)
         fault = fault or answer.fault(plan)
-        return new, statistics.median(again[_UNTIL_ROOM:]), fault
+        return new, statistics.median(again), fault
 
     return uvloop.run(ask())
 

@@ -40,11 +40,11 @@ from harness.bench.subjects import (
 )
 from harness.bench.traffic import KINDS
 
-__all__ = ["Progress", "Results", "allow_many_files", "is_chosen", "machine", "run"]
+__all__ = ["BUDGET", "Progress", "Results", "allow_many_files", "is_chosen", "machine", "run"]
 
 #: Seconds that a subject may spend on one row and kind: what is that slow needs no more rounds.
 #: Seven rounds of what is measured again for as long as it may be are within it.
-_BUDGET: Final = 130.0
+BUDGET: Final = 130.0
 
 #: Tells what is being measured.
 Progress = Callable[[str], None]
@@ -177,7 +177,7 @@ class _Bench:
     def _wants(self, subject: str, row: str, kind: str) -> bool:
         return (
             is_chosen(self._only, subject, row, kind)
-            and self._spent.get((subject, row, kind), 0.0) < _BUDGET
+            and self._spent.get((subject, row, kind), 0.0) < BUDGET
         )
 
     @contextmanager

@@ -189,6 +189,15 @@ def test_what_is_absolute_needs_no_peer() -> None:
     }
 
 
+def test_a_subject_that_is_not_in_every_round_is_told() -> None:
+    whole = {OWN.name: [300.0] * 3, PEER: [100.0] * 3}
+
+    assert "rounds or more" not in tables(results(burst_rate=whole))
+    said = tables(results(burst_rate=whole, load_rate={**whole, PEER: [100.0, None, 100.0]}))
+    assert f"- {PEER} is in 2 rounds or more, not in all of them" in said
+    assert f"- {OWN.name} is in" not in said
+
+
 def test_nothing_is_said_beside_a_peer_whose_answers_are_wrong() -> None:
     made = results(burst_rate={OWN.name: [300.0] * 3, PEER: [100.0] * 3})
     made.add(0, PEER, "burst", "text", Measured({}, "the text is another"))

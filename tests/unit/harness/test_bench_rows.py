@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import multiprocessing
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +19,19 @@ import pytest
 from harness.bench.rows import Measured, passed
 from harness.bench.subjects import OWN, PASS_THROUGH, RELAY, UPSTREAM, Running
 from harness.bench.traffic import Plan, stream
+from harness.errors import HarnessError
 
-pytestmark = pytest.mark.skipif(
+compares = pytest.mark.skipif(
     sys.platform != "linux", reason="the bench reads what things cost from /proc"
 )
+
+#: A client of its own process that asks a port which accepts, and says nothing.
+ASKING = """
+import asyncio, sys
+from harness.bench.rows import passed
+from harness.bench.subjects import Running
+asyncio.run(passed(Running("silent", 0, int(sys.argv[1]), "/", 0.0)))
+"""
 
 
 @functools.cache
@@ -37,6 +49,7 @@ def compared(row: str, folder: Path) -> dict[str, Any]:
     return made
 
 
+@compares
 def test_in_a_round_three_paced_streams_count_of_each_subject(tmp_path: Path) -> None:
     made = compared(f"{OWN.name}/paced/text", tmp_path)
 
@@ -45,6 +58,7 @@ def test_in_a_round_three_paced_streams_count_of_each_subject(tmp_path: Path) ->
     assert set(made["figures"]["text"]["latency p99"]) == {UPSTREAM, OWN.name}
 
 
+@compares
 def test_what_passes_through_is_told_by_chunks_and_by_the_clients_memory(tmp_path: Path) -> None:
     made = compared(PASS_THROUGH.name, tmp_path)
 
@@ -87,3 +101,32 @@ def test_what_is_wrong_with_an_answer_comes_from_the_process_that_asked(right: i
 
     assert found.fault == "HTTP 502"
     assert found.figures == {}
+
+
+@pytest.mark.parametrize("at", ["the client asks", "the client has asked"])
+def test_ctrl_c_ends_what_a_silent_subject_would_hold(at: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-c", ASKING, str(listener.getsockname()[1])]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as asking:
+            listener.settimeout(60)
+            connection, _ = listener.accept()
+            if at == "the client has asked":
+                connection.recv(1)
+            with connection:
+                os.killpg(asking.pid, signal.SIGINT)
+                assert asking.wait(30) != 0
+
+
+def test_a_client_that_is_killed_is_a_word() -> None:
+    async def kill(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for client in multiprocessing.active_children():
+            client.kill()
+        writer.close()
+
+    async def measured() -> Measured:
+        async with await asyncio.start_server(kill, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await passed(Running("killing", os.getpid(), port, "/", 0.0))
+
+    with pytest.raises(HarnessError, match="the client that asked killing was killed"):
+        asyncio.run(measured())
