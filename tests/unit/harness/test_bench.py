@@ -190,7 +190,7 @@ def test_what_is_absolute_needs_no_peer() -> None:
 
 
 def test_a_subject_that_is_not_in_every_round_is_told() -> None:
-    whole = {OWN.name: [300.0] * 3, PEER: [100.0] * 3}
+    whole: dict[str, list[float | None]] = {OWN.name: [300.0] * 3, PEER: [100.0] * 3}
 
     assert "rounds or more" not in tables(results(burst_rate=whole))
     said = tables(results(burst_rate=whole, load_rate={**whole, PEER: [100.0, None, 100.0]}))
